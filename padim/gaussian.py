@@ -1,0 +1,152 @@
+"""Moments of the Gaussians of one pyramid level: a commutative group of statistics, and their whitening.
+
+Symbols, as everywhere in padim:
+
+    P   positions of the level's grid            B   images of a batch            N   images so far
+    d   the level's own channels                 D   its own channels and those of all coarser levels, D = C + d
+    x   an embedding, (D,), coarse channels first, own channels last
+
+Only the rows of the scatter matrix that belong to the own channels are kept: the other rows are the coarser levels'.
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Count, mean and scatter of the embeddings at P positions.
+
+    With ``count == 0`` it is the identity of the group; the tensors then hold no information (NaN is fine).
+
+    Attributes:
+        count: N, the number of images.
+        mean: (P, D) float64. In float32 it would drift by 1e-3 standard deviations over 1e5 updates.
+        scatter: (P, d, D), the own rows of ``sum_i (x_i - mean) (x_i - mean)^T``.
+    """
+
+    count: int
+    mean: Tensor
+    scatter: Tensor
+
+    def at(self, positions: slice) -> "Moments":
+        """The moments of some positions, sharing memory with this one."""
+        return Moments(self.count, self.mean[positions], self.scatter[positions])
+
+
+class NotPositiveDefiniteError(ValueError):
+    """A covariance has no Cholesky factor."""
+
+
+def identity(positions: int, own: int, channels: int) -> Moments:
+    """The moments of no image at all, ready to be updated in place."""
+    return Moments(
+        count=0,
+        mean=torch.full((positions, channels), torch.nan, dtype=torch.float64),
+        scatter=torch.full((positions, own, channels), torch.nan),
+    )
+
+
+def update(moments: Moments, embeddings: Float[Tensor, "P B D"]) -> Moments:
+    """Add a batch of images, in place (Chan, Golub & LeVeque 1979, with a batch as the second set)."""
+    return _fold(moments, embeddings, sign=1)
+
+
+def remove(moments: Moments, embeddings: Float[Tensor, "P B D"]) -> Moments:
+    """Take a batch of images out again, in place: the inverse of :func:`update`.
+
+    That the images went in is not checked, since the moments do not know it. If they did not, the next factorisation
+    may raise :class:`NotPositiveDefiniteError`.
+    """
+    batch = embeddings.shape[1]
+    if batch > moments.count:
+        raise ValueError(
+            f"cannot remove {batch} images from the statistics of {moments.count}; remove only what went in"
+        )
+    if batch == moments.count:
+        return replace(moments, count=0)
+    return _fold(moments, embeddings, sign=-1)
+
+
+def _fold(moments: Moments, embeddings: Tensor, sign: int) -> Moments:
+    """N' = N + sign B;  mean' = mean + sign B/N' delta;  scatter' = scatter + sign (X_c^T X_c + N B/N' delta delta^T).
+
+    delta is the batch mean minus the mean, X_c the batch centred on its own mean. The rank-one term is one more row
+    of the matrix product.
+    """
+    count, mean, scatter = moments.count, moments.mean, moments.scatter
+    batch, coarse = embeddings.shape[1], scatter.shape[2] - scatter.shape[1]
+    if count == 0:
+        mean.copy_(embeddings[:, 0])  # any reference near the data will do: it enters with weight 0
+    reference = mean.to(embeddings.dtype)
+    residual = embeddings - reference[:, None]  # (P, B, D), small numbers, so that their mean is accurate
+    shift = residual.mean(1)
+    delta = (reference - mean) + shift  # (P, D) float64
+    total = count + sign * batch
+
+    rank_one = (count * batch / total) ** 0.5 * delta
+    rows = torch.cat([residual - shift[:, None], rank_one[:, None].to(residual.dtype)], 1)  # (P, B + 1, D)
+    # beta = 0 ignores what the scatter of no image holds, NaN included
+    scatter.baddbmm_(rows[..., coarse:].mT, rows, beta=min(count, 1), alpha=sign)
+    mean.add_(delta, alpha=sign * batch / total)
+    return Moments(total, mean, scatter)
+
+
+def merge(moments: Moments, other: Moments) -> Moments:
+    """The moments of both sets of images, written into the first (Chan, Golub & LeVeque 1979)."""
+    if other.count == 0:
+        return moments
+    if moments.count == 0:
+        moments.mean.copy_(other.mean)
+        moments.scatter.copy_(other.scatter)
+        return Moments(other.count, moments.mean, moments.scatter)
+    total = moments.count + other.count
+    coarse = moments.scatter.shape[2] - moments.scatter.shape[1]
+    delta = other.mean - moments.mean
+    column = delta.to(moments.scatter.dtype)[:, :, None]  # (P, D, 1)
+    weight = moments.count * other.count / total
+    moments.scatter.add_(other.scatter).baddbmm_(column[:, coarse:], column.mT, alpha=weight)
+    moments.mean.add_(delta, alpha=other.count / total)
+    return Moments(total, moments.mean, moments.scatter)
+
+
+def covariance(scatter: Float[Tensor, "*P d D"], count: int, eps: float) -> Float[Tensor, "*P d D"]:
+    """Own rows of ``Sigma = 1/(N-1) sum_i (x_i - mean)(x_i - mean)^T + eps I`` (PaDiM, equation 1)."""
+    if count < 2:
+        raise ValueError(f"a covariance needs at least 2 images, found {count}; give more training images")
+    rows = scatter / (count - 1)
+    own, channels = scatter.shape[-2:]
+    rows[..., channels - own :].diagonal(dim1=-2, dim2=-1).add_(eps)
+    return rows
+
+
+def whiten(
+    covariance: Float[Tensor, "Q K d D"], coarser: Float[Tensor, "Q C C"]
+) -> tuple[Float[Tensor, "Q K d D"], Int[Tensor, "Q K"]]:
+    """Own rows of ``L^-1``, L the Cholesky factor of Sigma, given those of all coarser channels.
+
+    The K positions of a group share the coarser factor, so their rows are folded into one matrix product.
+
+    Args:
+        covariance: own rows of Sigma, for Q groups of K positions.
+        coarser: ``W = L_C^-1``, whitening of the C coarser channels, one for each group.
+
+    Returns:
+        The rows ``[-L_d^-1 L_dC W, L_d^-1]``, where ``L_dC = Sigma_dC W^T`` and ``L_d L_d^T = Sigma_dd - L_dC L_dC^T``,
+        the Schur complement: the covariance of the own channels given the coarser ones. And, for each position,
+        0 or the order of the leading minor of that complement which is not positive definite.
+    """
+    groups, members, own, channels = covariance.shape
+    coarse = channels - own
+    cross = covariance[..., :coarse].reshape(groups, members * own, coarse)
+    factor = cross @ coarser.mT  # L_dC, (Q, K d, C)
+    regression = (factor @ coarser).view(groups, members, own, coarse)
+    factor = factor.view(groups, members, own, coarse)
+    schur = covariance[..., coarse:] - factor @ factor.mT  # (Q, K, d, d)
+    triangle, failed = torch.linalg.cholesky_ex(schur)
+    eye = torch.eye(own, dtype=schur.dtype, device=schur.device).expand_as(schur)
+    rows = torch.linalg.solve_triangular(triangle, torch.cat([-regression, eye], -1), upper=False)
+    return rows, failed
