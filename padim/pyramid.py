@@ -1,0 +1,181 @@
+"""The Gaussian pyramid: PaDiM's Gaussians at every position, factorised from coarse to fine by the chain rule.
+
+PaDiM replicates coarse feature vectors to the finest grid. An embedding there is y = [c, b, a], where c is shared by a
+block of positions, b by a smaller block, and
+
+    N(y) = N(c) N(b | c) N(a | c, b),     M(y)^2 = |z_c|^2 + |z_b|^2 + |z_a|^2
+
+with z_l the whitened own channels of level l, needed once for each position of the level's own grid. This is exactly
+the paper's distance: the Cholesky factor of Sigma in this channel order has blocks that are shared in the same way.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from padim.gaussian import Moments, NotPositiveDefiniteError, covariance, whiten
+
+Grid = tuple[int, int]
+
+# Numbers held at once by the loops over positions: what fits in a core's cache. Changes the speed, never the result.
+CHUNK = 2**19
+
+
+@dataclass(frozen=True)
+class Level:
+    """One level of the pyramid: a grid, and the feature maps whose channels it owns."""
+
+    grid: Grid
+    maps: tuple[int, ...]
+
+    @property
+    def positions(self) -> int:
+        return self.grid[0] * self.grid[1]
+
+
+def plan_levels(grids: Sequence[Grid]) -> tuple[Level, ...]:
+    """Levels, coarse to fine, for feature maps of these grids.
+
+    Maps of equal grids make one level. A level keeps its own grid if its position is a function of the next finer
+    level's position; otherwise that finer level is folded into the finest one (which serves all, since replication is
+    always direct to the finest grid).
+    """
+    by_grid = {grid: [i for i, g in enumerate(grids) if g == grid] for grid in grids}
+    levels = [Level(grid, tuple(by_grid[grid])) for grid in sorted(by_grid, key=lambda g: g[0] * g[1])]
+    finest = levels[-1].grid
+    level = 0
+    while level < len(levels) - 1:
+        if _is_function(levels[level].grid, levels[level + 1].grid, finest):
+            level += 1
+        else:  # fold the finer one of the two; where that is the finest already, fold the coarser one into it
+            folded = levels.pop(min(level + 1, len(levels) - 2))
+            levels[-1] = Level(finest, folded.maps + levels[-1].maps)
+            level = max(level - 1, 0)
+    return tuple(levels)
+
+
+def _is_function(coarse: Grid, fine: Grid, finest: Grid) -> bool:
+    return all(
+        c <= f and torch.equal(_axis_ancestor(c, f, n)[_nearest(f, n)], _nearest(c, n))
+        for c, f, n in zip(coarse, fine, finest, strict=True)
+    )
+
+
+def _nearest(size: int, finest: int) -> Int[Tensor, " finest"]:
+    """Index floor(i size / finest), as PyTorch's ``nearest``, in integers."""
+    return torch.arange(finest) * size // finest
+
+
+def _axis_ancestor(coarse: int, fine: int, finest: int) -> Int[Tensor, " fine"]:
+    index = torch.zeros(fine, dtype=torch.long)
+    index[_nearest(fine, finest)] = _nearest(coarse, finest)
+    return index
+
+
+def ancestors(coarse: Grid, fine: Grid, finest: Grid) -> Int[Tensor, " P"]:
+    """For each position of the fine grid, row by row, the position of the coarse grid that covers it."""
+    rows, columns = (_axis_ancestor(c, f, n) for c, f, n in zip(coarse, fine, finest, strict=True))
+    return (rows[:, None] * coarse[1] + columns).flatten()
+
+
+def children(parent: Int[Tensor, " P"]) -> Int[Tensor, "Q K"]:
+    """The fine positions under each of Q coarse ones; where fewer than K, the first of them is repeated."""
+    order = torch.argsort(parent, stable=True)
+    counts = torch.bincount(parent)
+    first = counts.cumsum(0) - counts
+    slot = torch.arange(int(counts.max())).expand(len(counts), -1)
+    return order[first[:, None] + torch.where(slot < counts[:, None], slot, 0)]
+
+
+def chunks(positions: int, numbers_each: int) -> Iterator[slice]:
+    """Slices of positions that hold about CHUNK numbers each."""
+    step = max(1, CHUNK // max(1, numbers_each))
+    for start in range(0, positions, step):
+        yield slice(start, min(start + step, positions))
+
+
+def embeddings(
+    own: Sequence[Float[Tensor, "_ B _"]], ancestry: Int[Tensor, "C P"], positions: slice
+) -> Float[Tensor, "n B D"]:
+    """Embeddings of one level at some of its positions: own vectors of all levels up to it, coarse first.
+
+    Args:
+        own: own channels of each level on its own grid, (P_k, B, d_k), coarse to fine.
+        ancestry: (coarser levels, P) the coarser position that covers each position of this level.
+        positions: which positions of this level.
+    """
+    level = len(ancestry)
+    # index_select copies whole rows, several times faster than indexing
+    coarser = [vectors.index_select(0, index[positions]) for vectors, index in zip(own[:level], ancestry, strict=True)]
+    return torch.cat([*coarser, own[level][positions]], -1)
+
+
+def whiten_level(
+    moments: Moments,
+    eps: float,
+    coarser: Sequence[Float[Tensor, "_ _ _"]],
+    ancestry: Int[Tensor, "C P"],
+    out: Float[Tensor, "P d D"],
+) -> None:
+    """Write one level's whitening rows, given those of all coarser levels; ``out`` may be the scatter itself.
+
+    Args:
+        moments: the level's moments.
+        eps: added to the diagonal of the covariance.
+        coarser: whitening rows of the coarser levels, (P_k, d_k, D_k), coarse to fine.
+        ancestry: (coarser levels, P) the coarser position that covers each position of this level.
+    """
+    positions, own, channels = moments.scatter.shape
+    parent = ancestry[-1] if len(ancestry) else torch.arange(positions, device=moments.scatter.device)
+    groups = children(parent)
+    for chunk in chunks(len(groups), groups.shape[1] * own * channels):
+        members = groups[chunk]  # (Q, K)
+        rows = covariance(moments.scatter[members], moments.count, eps)
+        factor = _coarse_factor(coarser, [index[members[:, 0]] for index in ancestry], channels - own, rows)
+        rows, failed = whiten(rows, factor)
+        _require_positive_definite(failed, members, moments, eps)
+        out[members] = rows
+
+
+def _coarse_factor(coarser: Sequence[Tensor], index: Sequence[Tensor], channels: int, like: Tensor) -> Tensor:
+    """Whitening of all coarser channels together, (Q, C, C) lower triangular, for Q coarse positions."""
+    factor = like.new_zeros(len(like), channels, channels)
+    start = 0
+    for rows, positions in zip(coarser, index, strict=True):
+        _, own, width = rows.shape
+        factor[:, start : start + own, :width] = rows[positions]
+        start += own
+    return factor
+
+
+def _require_positive_definite(failed: Tensor, members: Tensor, moments: Moments, eps: float) -> None:
+    if not failed.any():
+        return
+    position = int(members[failed > 0][0])
+    if not moments.mean[position].isfinite().all():
+        raise NotPositiveDefiniteError(
+            f"the statistics at position {position} are not finite; the backbone gave NaN or infinite features: "
+            "check its weights and the images"
+        )
+    raise NotPositiveDefiniteError(
+        f"the covariance of {moments.count} images is not positive definite at {int((failed > 0).sum())} positions, "
+        f"first at {position}, with eps = {eps}; raise eps, or, if images were removed, check that they had gone in"
+    )
+
+
+def level_distances(
+    own: Sequence[Float[Tensor, "_ B _"]],
+    ancestry: Int[Tensor, "C P"],
+    whitening: Float[Tensor, "P d D"],
+    bias: Float[Tensor, "P d"],
+) -> Float[Tensor, "P B"]:
+    """*Squared* Mahalanobis distance of one level's own channels given the coarser ones, |W y + bias|^2."""
+    batch = own[0].shape[1]
+    distances = whitening.new_empty(len(whitening), batch)
+    for chunk in chunks(len(whitening), batch * whitening.shape[2]):
+        residual = torch.baddbmm(bias[chunk, None], embeddings(own, ancestry, chunk), whitening[chunk].mT)
+        torch.sum(residual.square_(), -1, out=distances[chunk])
+    return distances
