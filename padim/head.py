@@ -1,0 +1,200 @@
+"""One PaDiM on given feature maps: reduction, statistics, whitening -> anomaly map, level maps, score."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+
+from padim import gaussian, pyramid, scoring
+from padim.gaussian import Moments
+from padim.pyramid import Grid
+from padim.reduction import Projection, draw_channels
+
+
+class Prediction(NamedTuple):
+    """What a head says of a batch of images.
+
+    Attributes:
+        score: (B,) the maximum of the anomaly map.
+        anomaly_map: (B, H, W) smoothed Mahalanobis distance (not squared) at the image's size.
+        level_distances: (B, L, h, w) |z_l|^2 / M on the finest grid, coarse level first; over the levels they sum to M.
+    """
+
+    score: Tensor
+    anomaly_map: Tensor
+    level_distances: Tensor
+
+
+class Level(nn.Module):
+    """The constants of one level of the pyramid: its moments, and the whitening made from them.
+
+    Without ``keep_moments`` the whitening is written over the scatter, which halves the memory and ends the updates.
+    """
+
+    mean: Tensor
+    scatter: Tensor | None
+    whitening: Tensor
+    bias: Tensor
+    ancestry: Tensor
+
+    def __init__(self, own: int, channels: int, ancestry: Tensor, keep_moments: bool) -> None:
+        super().__init__()
+        moments = gaussian.identity(ancestry.shape[1], own, channels)
+        scatter = moments.scatter
+        self.register_buffer("mean", moments.mean)
+        self.register_buffer("scatter", scatter if keep_moments else None)
+        self.register_buffer("whitening", torch.full_like(scatter, torch.nan) if keep_moments else scatter)
+        self.register_buffer("bias", torch.full(scatter.shape[:2], torch.nan))
+        self.register_buffer("ancestry", ancestry, persistent=False)  # (coarser levels, P)
+
+    def moments(self, count: int) -> Moments:
+        return Moments(count, self.mean, self.whitening if self.scatter is None else self.scatter)
+
+
+class Head(nn.Module):
+    """PaDiM's statistics of one set of feature maps. It knows nothing of the network that made them.
+
+    Args:
+        channels: channels of each feature map.
+        grids: height and width of each feature map.
+        image_size: height and width of the anomaly map.
+        reduction: ``random`` or ``none``.
+        dim: how many channels ``random`` keeps.
+        seed: of the channel draw.
+        eps: added to the diagonal of every covariance (PaDiM, equation 1).
+        sigma: of the Gaussian filter on the anomaly map, in pixels.
+        interpolation: of the anomaly map, ``bicubic`` or ``bilinear``.
+        keep_moments: keep the statistics after :meth:`finalise`, for later updates.
+    """
+
+    count: Tensor
+    fitted: Tensor
+    rows: Tensor
+    columns: Tensor
+
+    def __init__(
+        self,
+        channels: Sequence[int],
+        grids: Sequence[Grid],
+        image_size: Grid,
+        *,
+        reduction: str = "random",
+        dim: int | None = 100,
+        seed: int = 0,
+        eps: float = 0.01,
+        sigma: float = 4.0,
+        interpolation: str = "bicubic",
+        keep_moments: bool = True,
+    ) -> None:
+        super().__init__()
+        if eps < 0:
+            raise ValueError(f"eps is {eps}; it is added to variances and must be 0 or more (the paper's is 0.01)")
+        self.eps, self.keep_moments = eps, keep_moments
+        self.grids, self.plan = tuple(grids), pyramid.plan_levels(grids)
+        kept = draw_channels(reduction, channels, dim, seed)
+        self.reduction = nn.ModuleList(Projection(c, index) for c, index in zip(channels, kept, strict=True))
+        self.register_buffer("count", torch.tensor(0))  # images in the moments
+        self.register_buffer("fitted", torch.tensor(0))  # images in the whitening
+
+        width, finest = 0, self.plan[-1].grid
+        levels = []
+        for i, level in enumerate(self.plan):
+            own = sum(len(kept[m]) for m in level.maps)
+            width += own
+            tables = [pyramid.ancestors(coarse.grid, level.grid, finest) for coarse in self.plan[:i]]
+            ancestry = torch.stack(tables) if tables else torch.empty(0, level.positions, dtype=torch.long)
+            levels.append(Level(own, width, ancestry, keep_moments))
+        self.levels = cast(Sequence[Level], nn.ModuleList(levels))
+        for axis, name in enumerate(("rows", "columns")):
+            matrix = scoring.smoothing_matrix(image_size[axis], finest[axis], sigma, interpolation)
+            self.register_buffer(name, matrix.float(), persistent=False)
+
+    def own_vectors(self, features: Sequence[Tensor]) -> list[Tensor]:
+        """Own channels of each level on its own grid, (P_l, B, d_l), coarse to fine."""
+        vectors = [project(feature) for project, feature in zip(self.reduction, features, strict=True)]
+        for level in self.plan:
+            for m in level.maps:
+                if self.grids[m] != level.grid:  # a folded map
+                    table = pyramid.ancestors(self.grids[m], level.grid, level.grid)
+                    vectors[m] = vectors[m][table.to(vectors[m].device)]
+        return [
+            torch.cat([vectors[m] for m in level.maps], -1)
+            if len(level.maps) > 1
+            else vectors[level.maps[0]].contiguous()
+            for level in self.plan
+        ]
+
+    def update(self, features: Sequence[Tensor]) -> None:
+        """Add a batch of images to the statistics. The whitening is out of date until :meth:`finalise`."""
+        self._fold(features, gaussian.update)
+
+    def remove(self, features: Sequence[Tensor]) -> None:
+        """Take images that went in out again, see :func:`padim.gaussian.remove`."""
+        self._fold(features, gaussian.remove)
+
+    def _fold(self, features: Sequence[Tensor], fold: Callable[[Moments, Tensor], Moments]) -> None:
+        self._require_moments()
+        own, count = self.own_vectors(features), int(self.count)
+        batch = own[0].shape[1]
+        for i, level in enumerate(self.levels):
+            moments = level.moments(count)
+            positions, _, width = moments.scatter.shape
+            for chunk in pyramid.chunks(positions, batch * width):
+                after = fold(moments.at(chunk), pyramid.embeddings(own[: i + 1], level.ancestry, chunk))
+        self.count.fill_(after.count)
+
+    def merge(self, other: "Head") -> None:
+        """Add the statistics of another head, of other images and the same feature maps and draw."""
+        self._require_moments()
+        other._require_moments()
+        if any(not torch.equal(a, b) for a, b in zip(self.reduction.buffers(), other.reduction.buffers(), strict=True)):
+            raise ValueError("cannot merge statistics of different channels; fit both with one seed and reduction")
+        for mine, theirs in zip(self.levels, other.levels, strict=True):
+            after = gaussian.merge(mine.moments(int(self.count)), theirs.moments(int(other.count)))
+        self.count.fill_(after.count)
+
+    def finalise(self) -> None:
+        """Turn the statistics into whitening rows, coarse to fine (PaDiM, equation 1)."""
+        self._require_moments()
+        for i, level in enumerate(self.levels):
+            coarser = [lower.whitening for lower in self.levels[:i]]
+            pyramid.whiten_level(level.moments(int(self.count)), self.eps, coarser, level.ancestry, level.whitening)
+            mean = level.mean.to(level.whitening.dtype)
+            level.bias.copy_(torch.bmm(level.whitening, mean[..., None])[..., 0]).neg_()
+        self.fitted.copy_(self.count)
+
+    def forward(self, features: Sequence[Tensor]) -> Prediction:
+        """Score a batch; the distances are PaDiM's equation 2."""
+        count, fitted = int(self.count), int(self.fitted)
+        if not 0 < fitted == count:
+            raise RuntimeError(
+                f"the model is not fitted: {count} images are in its statistics and {fitted} in its whitening; "
+                "call update() with normal images, then finalise()"
+            )
+        squared = self._squared_distances(self.own_vectors(features))
+        distance = squared.sum(1).sqrt()
+        # 0 where the distance is 0
+        level_distances = squared / distance.clamp_min(torch.finfo(distance.dtype).tiny)[:, None]
+        anomaly_map = self.smooth(distance)
+        return Prediction(scoring.image_score(anomaly_map), anomaly_map, level_distances)
+
+    def smooth(self, distances: Tensor) -> Tensor:
+        """Bring distances on the finest grid, (..., h, w), to the image's size, (..., H, W)."""
+        return scoring.anomaly_map(distances, self.rows, self.columns)
+
+    def _squared_distances(self, own: list[Tensor]) -> Tensor:
+        """|z_l|^2 of every level on the finest grid, (B, L, h, w)."""
+        finest = self.levels[-1].ancestry
+        levels = []
+        for i, level in enumerate(self.levels):
+            squared = pyramid.level_distances(own[: i + 1], level.ancestry, level.whitening, level.bias)  # (P_l, B)
+            levels.append(squared.index_select(0, finest[i]) if i < len(finest) else squared)
+        return torch.stack(levels).permute(2, 0, 1).reshape(-1, len(levels), *self.plan[-1].grid)
+
+    def _require_moments(self) -> None:
+        if not self.keep_moments and int(self.fitted):
+            raise RuntimeError(
+                "this head kept its whitening and not its statistics (save_state=false), so images can no longer be "
+                "added or removed; fit again with save_state=true"
+            )
