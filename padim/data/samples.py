@@ -1,0 +1,123 @@
+"""One image of a data set, from its path to a batch."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+from torch.utils.data import Dataset
+
+Size = tuple[int, int]
+"""Height and width."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Where an image lies and what is known of it.
+
+    Attributes:
+        path: of the image.
+        kind: ``good``, or the name of its defect.
+        mask: path of the image of its anomalous pixels (not 0); None where all are normal.
+    """
+
+    path: Path
+    kind: str = "good"
+    mask: Path | None = None
+
+    @property
+    def label(self) -> int:
+        """1 where the image is anomalous."""
+        return int(self.kind != "good")
+
+
+class Batch(NamedTuple):
+    """Some images of a data set, collated.
+
+    Attributes:
+        image: (B, 3, H, W) uint8.
+        mask: (B, H, W) bool, the anomalous pixels.
+        label: (B,) 1 where the image is anomalous.
+        sample: (B,) which sample of the data set it is.
+    """
+
+    image: Tensor
+    mask: Tensor
+    label: Tensor
+    sample: Tensor
+
+
+class Reader(Protocol):
+    """A data set on disk: what to fit on and what to test on."""
+
+    def prepare(self) -> None:
+        """Make what is made once, such as generated images."""
+
+    def train(self) -> list[Sample]: ...
+
+    def test(self) -> list[Sample]: ...
+
+
+class ImageDataset(Dataset[Batch]):
+    """Samples, decoded, resized to ``resize``, and cropped in the centre to ``image_size``."""
+
+    def __init__(self, samples: list[Sample], resize: Size, image_size: Size, interpolation: str) -> None:
+        self.samples, self.resize, self.image_size = samples, resize, image_size
+        self.interpolation = Image.Resampling[interpolation.upper()]
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> Batch:
+        sample = self.samples[index]
+        image = read_rgb(sample.path)
+        if sample.mask is None:
+            mask = np.zeros(self.image_size, bool)
+        else:
+            mask = np.asarray(self._frame(_read_mask(sample, image.size), Image.Resampling.NEAREST)) > 0
+        pixels = np.array(self._frame(image, self.interpolation))
+        return Batch(
+            torch.from_numpy(pixels).permute(2, 0, 1),
+            torch.from_numpy(mask),
+            torch.tensor(sample.label),
+            torch.tensor(index),
+        )
+
+    def _frame(self, image: Image.Image, interpolation: Image.Resampling) -> Image.Image:
+        (resized_h, resized_w), (height, width) = self.resize, self.image_size
+        top, left = (resized_h - height) // 2, (resized_w - width) // 2
+        resized = image.resize((resized_w, resized_h), interpolation)  # Pillow returns a copy where nothing changes
+        return resized.crop((left, top, left + width, top + height))
+
+
+def read_rgb(path: Path) -> Image.Image:
+    """An image file of any mode, as RGB."""
+    image = _open(path)
+    if image.mode.startswith("I"):  # 16 bits: Pillow's own conversion clips instead of scaling
+        image = Image.fromarray((np.asarray(image) / 257).round().clip(0, 255).astype(np.uint8))
+    return image.convert("RGBA" if "transparency" in image.info else image.mode).convert("RGB")
+
+
+def _read_mask(sample: Sample, size: tuple[int, int]) -> Image.Image:
+    assert sample.mask is not None
+    mask = _open(sample.mask)
+    if mask.size != size:
+        raise ValueError(
+            f"the mask {sample.mask} is {mask.size[0]}x{mask.size[1]} pixels and its image {sample.path} "
+            f"{size[0]}x{size[1]}; they must be of one size"
+        )
+    return mask.convert("L")
+
+
+def _open(path: Path) -> Image.Image:
+    try:
+        with Image.open(path) as image:
+            image.load()
+            return image
+    except FileNotFoundError:
+        raise
+    except (OSError, UnidentifiedImageError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(f"cannot read the image {path} ({error}); replace it or take it out of the folder") from error
