@@ -1,0 +1,50 @@
+"""PaDiM: normalisation, backbone, head."""
+
+import torch
+from torch import Tensor, nn
+
+from padim.backbone import Backbone
+from padim.head import Head, Prediction
+
+
+class PaDiM(nn.Module):
+    """Images in, anomaly scores out.
+
+    Images are uint8, (B, 3, H, W), of the backbone's image size. Fit with :meth:`update` on batches of normal images
+    and :meth:`finalise`; then call.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, backbone: Backbone, head: Head) -> None:
+        super().__init__()
+        self.backbone, self.head = backbone, head
+        self.register_buffer("mean", 255 * torch.tensor(backbone.mean)[:, None, None])
+        self.register_buffer("std", 255 * torch.tensor(backbone.std)[:, None, None])
+
+    def forward(self, images: Tensor) -> Prediction:
+        return self.head(self.features(images))
+
+    @torch.no_grad()
+    def features(self, images: Tensor) -> list[Tensor]:
+        """Feature maps of the frozen backbone, (B, C_m, h_m, w_m)."""
+        if images.dtype != torch.uint8 or images.shape[1:] != (3, *self.backbone.image_size):
+            raise ValueError(
+                f"images are {images.dtype} of shape {tuple(images.shape)}; "
+                f"allowed is uint8 of shape (B, 3, {self.backbone.image_size[0]}, {self.backbone.image_size[1]})"
+            )
+        normalised = (images.to(memory_format=torch.channels_last) - self.mean) / self.std
+        return self.backbone(normalised)
+
+    def update(self, images: Tensor) -> None:
+        """Add a batch of normal images to the statistics."""
+        self.head.update(self.features(images))
+
+    def remove(self, images: Tensor) -> None:
+        """Take images that went in out again."""
+        self.head.remove(self.features(images))
+
+    def finalise(self) -> None:
+        """Turn the statistics into a fitted model."""
+        self.head.finalise()
