@@ -1,0 +1,58 @@
+"""Checkpoints: written whole or not at all, read without running code."""
+
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric.plugins import TorchCheckpointIO
+
+from padim.module import PaDiMModule
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes to a file beside the target, then renames it.
+
+    Lightning's own serialises into memory first, which takes one more copy of the model.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_name(f".{target.name}.{os.getpid()}.part")
+        try:
+            with part.open("wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """The content of a checkpoint of padim, tensors mapped from the file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not a checkpoint of padim.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"checkpoint={path} is no file; padim-train writes OUTPUT_DIR/padim.ckpt")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
+        raise ValueError(f"{path} is not a checkpoint of padim ({str(error).splitlines()[0]})") from error
+    if not isinstance(checkpoint, dict) or not {"config", "state_dict", "hyper_parameters"} <= checkpoint.keys():
+        raise ValueError(f"{path} is not a checkpoint of padim: it has no config; give the padim.ckpt of padim-train")
+    return checkpoint
+
+
+def load_module(path: str | Path) -> PaDiMModule:
+    """A fitted module from its checkpoint; neither the hub nor the weights' file is needed."""
+    checkpoint = read_checkpoint(path)
+    module = PaDiMModule(**checkpoint["hyper_parameters"])
+    module.load_state_dict(checkpoint["state_dict"], assign=True)
+    module.config = checkpoint["config"]
+    return module.eval()

@@ -1,0 +1,102 @@
+"""What the commands share: a trainer, a test, and what a run leaves behind."""
+
+import csv
+import json
+import math
+import resource
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from pytorch_lightning import Trainer
+from pytorch_lightning.loggers import WandbLogger
+
+from padim.checkpoint import AtomicCheckpointIO
+from padim.data.module import ImageDataModule
+from padim.figure import draw_extremes
+from padim.module import PaDiMModule
+
+_METRICS = {"image AUROC": "image_auroc", "pixel AUROC": "pixel_auroc", "PRO": "pro"}
+
+
+@contextmanager
+def logged_trainer(config: DictConfig, output_dir: Path) -> Iterator[Trainer]:
+    """The configured trainer, whose logger is closed at the end, lest it leak into the next job of a sweep."""
+    # A frozen backbone has no training mode,
+    warnings.filterwarnings("ignore", "Found .* module.* in eval mode")
+    # and workers would compete with it for the same cores.
+    warnings.filterwarnings("ignore", "The '.*_dataloader' does not have many workers")
+    logger = instantiate(config.logger, save_dir=output_dir)
+    trainer = instantiate(config.trainer, logger=logger, plugins=[AtomicCheckpointIO()], default_root_dir=output_dir)
+    status = "failed"
+    try:
+        yield trainer
+        status = "success"
+    finally:
+        logger.finalize(status)
+        if isinstance(logger, WandbLogger):
+            logger.experiment.finish(exit_code=int(status == "failed"))
+
+
+def test_and_report(
+    trainer: Trainer, module: PaDiMModule, data: ImageDataModule, output_dir: Path, facts: dict[str, float]
+) -> None:
+    """Test, then write metrics.json, predictions.csv and extremes.png, and print a table.
+
+    Args:
+        facts: numbers about the fit that belong into metrics.json.
+    """
+    start = time.perf_counter()
+    trainer.test(module, data, verbose=False)
+    metrics = {
+        **module.results,
+        **facts,
+        "test_seconds": time.perf_counter() - start,
+        "test_images": len(module.scores),
+        "peak_memory_mb": peak_memory_mb(),
+    }
+    _write_json(metrics, output_dir / "metrics.json")
+    _write_predictions(module, data, output_dir / "predictions.csv")
+    picture = output_dir / "extremes.png"
+    draw_extremes(module.model, data.test_set, module.scores, picture)
+    for logger in trainer.loggers:
+        logger.log_hyperparams(module.config)
+        logger.log_metrics(metrics)
+        if isinstance(logger, WandbLogger):
+            logger.log_image("extremes", [str(picture)])
+    print(_table(metrics, output_dir), flush=True)
+
+
+def peak_memory_mb() -> float:
+    """Peak resident set of this process, MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
+
+
+def _write_json(metrics: dict[str, float], path: Path) -> None:
+    """JSON knows no NaN: a metric that cannot be computed is null."""
+    values = {name: None if math.isnan(value) else value for name, value in metrics.items()}
+    path.write_text(json.dumps(values, indent=2) + "\n")
+
+
+def _write_predictions(module: PaDiMModule, data: ImageDataModule, path: Path) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["path", "label", "score"])
+        for index, sample in enumerate(data.test_set.samples):
+            writer.writerow([sample.path, sample.label, module.scores[index]])
+
+
+def _table(metrics: dict[str, float], output_dir: Path) -> str:
+    rows = [(name, f"{metrics[key]:.4f}") for name, key in _METRICS.items()]
+    if "fit_seconds" in metrics:
+        rows.append(("fit", f"{metrics['fit_seconds']:.1f} s, {metrics['train_images']} images"))
+    rows.append(("test", f"{metrics['test_seconds']:.1f} s, {metrics['test_images']} images"))
+    rows.append(("peak memory", f"{metrics['peak_memory_mb']:.0f} MiB"))
+    rows.append(("written to", str(output_dir)))
+    return "\n".join(f"{name:>14}  {value}" for name, value in rows)

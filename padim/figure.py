@@ -1,0 +1,47 @@
+"""The picture of a run: its most and least anomalous test images, and where their scores come from."""
+
+from pathlib import Path
+
+import torch
+from matplotlib.figure import Figure
+
+from padim.data.samples import ImageDataset
+from padim.model import PaDiM
+
+
+def draw_extremes(model: PaDiM, dataset: ImageDataset, scores: dict[int, float], path: Path, rows: int = 3) -> None:
+    """Image, ground truth, anomaly map and level maps of the highest and of the lowest scores.
+
+    Args:
+        model: fitted.
+        dataset: of the test images.
+        scores: of each image, by its index in the data set.
+        path: of the PNG to write.
+        rows: images of each sort.
+    """
+    ranking = sorted(scores, key=lambda index: -scores[index])
+    chosen = list(dict.fromkeys(ranking[:rows] + ranking[-rows:]))
+    batch = [dataset[index] for index in chosen]
+    with torch.inference_mode():
+        prediction = model(torch.stack([item.image for item in batch]).to(model.mean.device))
+        level_maps = model.head.smooth(prediction.level_distances)
+    names = [" + ".join(f"map {m + 1}" for m in level.maps) for level in model.head.plan]
+    titles = ["image", "ground truth", "anomaly map", *(f"of {name}" for name in names)]
+
+    figure = Figure(figsize=(2 * len(titles), 2.15 * len(chosen)), layout="constrained")
+    axes = figure.subplots(len(chosen), len(titles), squeeze=False)
+    highest = float(prediction.anomaly_map.max())
+    for row, index, item, anomaly_map, levels in zip(
+        axes, chosen, batch, prediction.anomaly_map, level_maps, strict=True
+    ):
+        sample = dataset.samples[index]
+        row[0].imshow(item.image.permute(1, 2, 0))
+        row[1].imshow(item.mask, cmap="gray", vmin=0, vmax=1)
+        for axis, values in zip(row[2:], [anomaly_map, *levels], strict=True):
+            axis.imshow(values.cpu(), cmap="inferno", vmin=0, vmax=highest)
+        row[0].set_ylabel(f"{sample.kind}/{sample.path.stem}\nscore {scores[index]:.1f}", fontsize=8)
+    for axis, title in zip(axes[0], titles, strict=True):
+        axis.set_title(title, fontsize=9)
+    for axis in axes.flat:
+        axis.set(xticks=[], yticks=[])
+    figure.savefig(path, dpi=100)
