@@ -35,10 +35,10 @@ def draw_extremes(model: PaDiM, dataset: ImageDataset, scores: dict[int, float],
         axes, chosen, batch, prediction.anomaly_map, level_maps, strict=True
     ):
         sample = dataset.samples[index]
-        row[0].imshow(item.image.permute(1, 2, 0))
-        row[1].imshow(item.mask, cmap="gray", vmin=0, vmax=1)
+        row[0].imshow(item.image.permute(1, 2, 0).numpy())
+        row[1].imshow(item.mask.numpy(), cmap="gray", vmin=0, vmax=1)
         for axis, values in zip(row[2:], [anomaly_map, *levels], strict=True):
-            axis.imshow(values.cpu(), cmap="inferno", vmin=0, vmax=highest)
+            axis.imshow(values.cpu().numpy(), cmap="inferno", vmin=0, vmax=highest)
         row[0].set_ylabel(f"{sample.kind}/{sample.path.stem}\nscore {scores[index]:.1f}", fontsize=8)
     for axis, title in zip(axes[0], titles, strict=True):
         axis.set_title(title, fontsize=9)

@@ -59,7 +59,7 @@ class Head(nn.Module):
         channels: channels of each feature map.
         grids: height and width of each feature map.
         image_size: height and width of the anomaly map.
-        reduction: ``random`` or ``none``.
+        reduction: ``none`` or ``random``, see :func:`padim.reduction.draw_channels`.
         dim: how many channels ``random`` keeps.
         seed: of the channel draw.
         eps: added to the diagonal of every covariance (PaDiM, equation 1).
@@ -79,8 +79,8 @@ class Head(nn.Module):
         grids: Sequence[Grid],
         image_size: Grid,
         *,
-        reduction: str = "random",
-        dim: int | None = 100,
+        reduction: str = "none",
+        dim: int | None = None,
         seed: int = 0,
         eps: float = 0.01,
         sigma: float = 4.0,

@@ -45,7 +45,7 @@ class PaDiMModule(LightningModule):
         save_state: bool = True,
     ) -> None:
         super().__init__()
-        self.save_hyperparameters()
+        self.save_hyperparameters(logger=False)  # the command logs the whole configuration
         self.automatic_optimization = False
         height, width = image_size
         network = Backbone(**backbone, stages=stages, image_size=(height, width))

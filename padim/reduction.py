@@ -26,6 +26,8 @@ def draw_channels(name: str, channels: Sequence[int], dim: int | None, seed: int
         raise ValueError(f"unknown reduction {name!r}; known are {', '.join(NAMES)}")
     total = sum(channels)
     if name == "none":
+        if dim is not None:
+            raise ValueError(f"reduction none keeps all {total} channels; leave dim={dim} out, or choose random")
         kept = torch.arange(total)
     else:
         if dim is None or not 1 <= dim <= total:

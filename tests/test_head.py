@@ -27,7 +27,7 @@ def feature_maps(grids: tuple[Grid, ...], batch: int, seed: int = 0) -> list[Ten
 
 
 def fitted(grids: tuple[Grid, ...], batches: list[list[Tensor]], dtype: torch.dtype = torch.float32, **options) -> Head:
-    head = Head(CHANNELS[: len(grids)], grids, SIZE, **{"reduction": "none", **options}).to(dtype)
+    head = Head(CHANNELS[: len(grids)], grids, SIZE, **options).to(dtype)
     for features in batches:
         head.update([x.to(dtype) for x in features])
     head.finalise()
@@ -108,7 +108,7 @@ def test_whitening_written_over_the_scatter_is_the_same(grids: tuple[Grid, ...])
 
 
 def test_a_model_says_that_it_is_not_fitted() -> None:
-    head, x = Head(CHANNELS, GRIDS[0], SIZE, dim=5), feature_maps(GRIDS[0], 4)
+    head, x = Head(CHANNELS, GRIDS[0], SIZE), feature_maps(GRIDS[0], 4)
     with pytest.raises(RuntimeError, match="not fitted: 0 images are in its statistics"):
         head(x)
     head.update(x)
@@ -148,4 +148,4 @@ def test_merging_other_channels_is_refused() -> None:
 
 def test_negative_eps_is_refused() -> None:
     with pytest.raises(ValueError, match="eps is -1"):
-        Head(CHANNELS, GRIDS[0], SIZE, dim=5, eps=-1.0)
+        Head(CHANNELS, GRIDS[0], SIZE, eps=-1.0)

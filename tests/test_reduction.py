@@ -52,6 +52,11 @@ def test_impossible_dimensions(dim: int | None) -> None:
         draw_channels("random", CHANNELS, dim, 0)
 
 
+def test_a_dimension_without_a_reduction() -> None:
+    with pytest.raises(ValueError, match="keeps all 448 channels; leave dim=100 out"):
+        draw_channels("none", CHANNELS, 100, 0)
+
+
 def test_unknown_reduction_lists_the_known() -> None:
     with pytest.raises(ValueError, match="unknown reduction 'pca'; known are none, random"):
         draw_channels("pca", CHANNELS, 10, 0)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import logging
 import math
 import resource
 import sys
@@ -11,8 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import wandb
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import Trainer
 from pytorch_lightning.loggers import WandbLogger
 
@@ -21,26 +23,34 @@ from padim.data.module import ImageDataModule
 from padim.figure import draw_extremes
 from padim.module import PaDiMModule
 
+rank_zero = logging.getLogger("pytorch_lightning.utilities.rank_zero")
+
+EXPECTED_WARNINGS = (
+    "Found .* module.* in eval mode",  # a frozen backbone has no training mode
+    "The '.*_dataloader' does not have many workers",  # they would compete with the backbone for the same cores
+    r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # Lightning 2.6 on torch 2.15, at every batch
+)
 _METRICS = {"image AUROC": "image_auroc", "pixel AUROC": "pixel_auroc", "PRO": "pro"}
 
 
 @contextmanager
 def logged_trainer(config: DictConfig, output_dir: Path) -> Iterator[Trainer]:
     """The configured trainer, whose logger is closed at the end, lest it leak into the next job of a sweep."""
-    # A frozen backbone has no training mode,
-    warnings.filterwarnings("ignore", "Found .* module.* in eval mode")
-    # and workers would compete with it for the same cores.
-    warnings.filterwarnings("ignore", "The '.*_dataloader' does not have many workers")
-    logger = instantiate(config.logger, save_dir=output_dir)
-    trainer = instantiate(config.trainer, logger=logger, plugins=[AtomicCheckpointIO()], default_root_dir=output_dir)
-    status = "failed"
-    try:
-        yield trainer
-        status = "success"
-    finally:
-        logger.finalize(status)
-        if isinstance(logger, WandbLogger):
-            logger.experiment.finish(exit_code=int(status == "failed"))
+    with warnings.catch_warnings():
+        for message in EXPECTED_WARNINGS:
+            warnings.filterwarnings("ignore", message)
+        rank_zero.setLevel(logging.WARNING)  # no advertisements
+        logger = instantiate(config.logger, save_dir=output_dir)
+        logger.log_hyperparams(OmegaConf.to_container(config, resolve=True))
+        trainer = instantiate(config.trainer, logger=logger, plugins=[AtomicCheckpointIO()])
+        failed = True
+        try:
+            yield trainer
+            failed = False
+        finally:
+            logger.finalize("failed" if failed else "success")
+            if isinstance(logger, WandbLogger):
+                wandb.finish(exit_code=int(failed))
 
 
 def test_and_report(
@@ -53,20 +63,18 @@ def test_and_report(
     """
     start = time.perf_counter()
     trainer.test(module, data, verbose=False)
-    metrics = {
-        **module.results,
-        **facts,
+    facts |= {
         "test_seconds": time.perf_counter() - start,
         "test_images": len(module.scores),
         "peak_memory_mb": peak_memory_mb(),
     }
+    metrics = module.results | facts
     _write_json(metrics, output_dir / "metrics.json")
     _write_predictions(module, data, output_dir / "predictions.csv")
     picture = output_dir / "extremes.png"
     draw_extremes(module.model, data.test_set, module.scores, picture)
     for logger in trainer.loggers:
-        logger.log_hyperparams(module.config)
-        logger.log_metrics(metrics)
+        logger.log_metrics(facts)  # the module has logged its results
         if isinstance(logger, WandbLogger):
             logger.log_image("extremes", [str(picture)])
     print(_table(metrics, output_dir), flush=True)
@@ -88,8 +96,9 @@ def _write_predictions(module: PaDiMModule, data: ImageDataModule, path: Path) -
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["path", "label", "score"])
-        for index, sample in enumerate(data.test_set.samples):
-            writer.writerow([sample.path, sample.label, module.scores[index]])
+        for index, score in sorted(module.scores.items()):
+            sample = data.test_set.samples[index]
+            writer.writerow([sample.path, sample.label, score])
 
 
 def _table(metrics: dict[str, float], output_dir: Path) -> str:

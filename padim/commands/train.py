@@ -15,9 +15,12 @@ from padim.commands.run import logged_trainer, test_and_report
 @hydra.main(version_base="1.3", config_path=CONF, config_name="train")
 def main(config: DictConfig) -> None:
     output_dir = Path(HydraConfig.get().runtime.output_dir)
+    # Not resolved, so that padim-evaluate can override parts of it; first, since instantiating resolves in place.
+    as_composed = OmegaConf.to_container(config)
     data = instantiate(config.data)
     module = instantiate(config.model)
-    module.config = OmegaConf.to_container(config, resolve=True)
+    module.config = as_composed
+    data.prepare_data()  # before the clock starts; Lightning will find it done
     with logged_trainer(config, output_dir) as trainer:
         start = time.perf_counter()
         trainer.fit(module, data)

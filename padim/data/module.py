@@ -16,7 +16,7 @@ class ImageDataModule(LightningDataModule):
         resize: height and width that every image is resized to, whatever its aspect.
         image_size: height and width of the centre crop of that.
         interpolation: of the resizing, ``bicubic`` or ``bilinear``.
-        batch_size: images at once; changes speed and memory only.
+        batch_size: images at once; changes speed and memory, and the last digits of a score.
         num_workers: processes that decode images; changes speed only. 0 decodes in the main process.
     """
 

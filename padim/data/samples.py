@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -50,6 +50,7 @@ class Batch(NamedTuple):
     sample: Tensor
 
 
+@runtime_checkable
 class Reader(Protocol):
     """A data set on disk: what to fit on and what to test on."""
 

@@ -1,0 +1,168 @@
+"""Measure speed and memory, and print each figure beside its target.
+
+    python -m experiments.benchmark [--mvtec DIR] [--write [FILE]] [--quick]
+"""
+
+import argparse
+import logging
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+import torch
+from torch.utils.data import DataLoader
+
+from experiments.benchmark import processes
+from experiments.benchmark.report import HEADER, Row, page
+from experiments.benchmark.timing import Pair, against_backbone, alternate, batches, composed, fit, fit_against_backbone
+from padim.data.samples import Batch
+from padim.data.synthetic import generate
+from padim.model import PaDiM
+
+RESULTS = Path(__file__).with_name("RESULTS.md")
+
+
+class Model(NamedTuple):
+    """A model of the paper, what to fit it to, and the highest ratios that are wanted of it.
+
+    Attributes:
+        fits: numbers of training images.
+        fit: target at 400 of them.
+        finalise: target.
+        head: targets, by the size of the batch.
+    """
+
+    name: str
+    overrides: tuple[str, ...]
+    fits: tuple[int, ...]
+    fit: float
+    finalise: float | None
+    head: dict[int, float]
+
+
+R18 = Model(
+    "R18-Rd100", ("backbone=resnet18", "reduction.dim=100"), (100, 200, 400, 800), 1.10, None, {16: 0.05, 1: 0.10}
+)
+WR50 = Model(
+    "WR50-Rd550", ("backbone=wide_resnet50_2", "reduction.dim=550"), (100, 400), 1.25, 1.2, {16: 0.15, 1: 0.35}
+)
+
+
+class Plan(NamedTuple):
+    """How much to measure.
+
+    Attributes:
+        models: to time.
+        drawn: training images, good test images, and test images of each defect.
+        repetitions: of whole fits and commands; what is shorter is repeated a multiple of that.
+    """
+
+    models: tuple[Model, ...]
+    drawn: tuple[int, int, int]
+    repetitions: int
+
+
+FULL = Plan((R18, WR50), (100, 20, 6), 3)
+QUICK = Plan((R18._replace(fits=(8, 16)),), (16, 1, 1), 1)
+
+
+def rows(plan: Plan, drawn: tuple[str, ...], real: tuple[str, ...]) -> Iterator[Row]:
+    """The table, line by line.
+
+    Args:
+        drawn: overrides that choose the synthetic data set.
+        real: overrides that choose the data set of whole commands.
+    """
+    # First of all, since a process's peak of memory is no smaller than that of the process that started it
+    yield from memory_rows(plan, drawn, real)
+    yield from command_rows(plan, drawn, real)
+    for model in plan.models:
+        yield from model_rows(model, drawn, plan.repetitions)
+
+
+def memory_rows(plan: Plan, drawn: tuple[str, ...], real: tuple[str, ...]) -> Iterator[Row]:
+    small, large = plan.models[0], plan.models[-1]
+    peak = partial(processes.fit_peak_mb, (*drawn, *small.overrides))
+    few, many = small.fits[0], small.fits[-1]
+    pairs = alternate(lambda: peak(many), lambda: peak(few), plan.repetitions)
+    yield Row(f"peak memory of a fit: N = {many} / N = {few}", small.name, pairs, "MiB", 1.02)
+
+    gigabytes = processes.train_peak_mb((*real, *large.overrides)) * 2**20 / 1e9
+    yield Row("peak memory of `padim-train` / 4 GB", large.name, [(gigabytes, 4.0)], "GB", 1.0)
+
+
+def command_rows(plan: Plan, drawn: tuple[str, ...], real: tuple[str, ...]) -> Iterator[Row]:
+    model = plan.models[0]
+    whole = [
+        processes.whole_and_backbone((*real, *model.overrides), backbone_first=bool(i % 2))
+        for i in range(plan.repetitions)
+    ]
+    yield Row("`padim-train` without imports / backbone on all its images", model.name, whole, "s", 1.6)
+
+    first_batch = partial(processes.seconds_to_first_batch, drawn)
+    starts = alternate(first_batch, processes.seconds_to_import, 2 * plan.repetitions - 1)
+    yield Row("start to first batch / import of torch, timm, pytorch_lightning", model.name, starts, "s", 1.15)
+
+
+def model_rows(model: Model, drawn: tuple[str, ...], repetitions: int) -> Iterator[Row]:
+    config = composed((*drawn, *model.overrides))
+    module, _ = fit(config, 32)  # also makes Lightning import what it imports late
+    for images in model.fits:
+        pairs = fit_against_backbone(config, module.model, images, repetitions)
+        target = model.fit if images == 400 else None
+        yield Row(f"fit / loading and backbone, N = {images}", model.name, per_image(pairs, images), "ms per image", target)
+    yield from step_rows(model, module.model, batches(config, 32), 2 * repetitions)
+
+
+def step_rows(model: Model, padim: PaDiM, loader: DataLoader[Batch], repetitions: int) -> Iterator[Row]:
+    """Every step on its own; what is shorter is repeated more often."""
+    images = next(iter(loader)).image
+    features = padim.features(images)
+
+    def row(what: str, step: Callable[[], object], size: int, target: float | None = None) -> Row:
+        pairs = against_backbone(step, padim, images[:size], repetitions * len(images) // size)
+        what = f"{what} / backbone, batch {size}"
+        return Row(what, model.name, per_image(pairs, size), "ms per image", target, ".1%")
+
+    yield row("loading", lambda: next(iter(loader)), len(images))
+    yield row("update", lambda: padim.head.update(features), len(images))
+    pairs = against_backbone(padim.finalise, padim, images, repetitions)
+    yield Row(f"factorisation / backbone, batch {len(images)}", model.name, pairs, "s", model.finalise)
+    for size, target in model.head.items():
+        some = [feature[:size] for feature in features]
+        with torch.inference_mode():
+            yield row("distance, map, score", partial(padim.head, some), size, target)
+
+
+def per_image(pairs: list[Pair], images: int) -> list[Pair]:
+    """Seconds of so many images as milliseconds of one."""
+    return [(1000 * measured / images, 1000 * compared / images) for measured, compared in pairs]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser("python -m experiments.benchmark", description="Speed and memory, with targets.")
+    parser.add_argument("--mvtec", metavar="DIR", help="run whole commands on category bottle of MVTec AD in DIR")
+    parser.add_argument("--write", metavar="FILE", nargs="?", type=Path, const=RESULTS, help="by default RESULTS.md")
+    parser.add_argument("--quick", action="store_true", help="resnet18, few images, each measured once: a check only")
+    arguments = parser.parse_args()
+    for name in ("pytorch_lightning", "padim"):  # of random weights and of absent GPUs, once per fit
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+    plan, table = QUICK if arguments.quick else FULL, []
+    with TemporaryDirectory() as folder:
+        generate(Path(folder) / "seed-0" / "board", "board", 0, *plan.drawn)
+        drawn = (f"dataset.root={folder}",)
+        real = ("dataset=mvtec", f"dataset.root={arguments.mvtec}") if arguments.mvtec else drawn
+        print(HEADER)
+        for row in rows(plan, drawn, real):
+            print(row, flush=True)
+            table.append(row)
+    if arguments.write:
+        options = " --quick" * arguments.quick + " --mvtec DIR" * bool(arguments.mvtec) + " --write"
+        arguments.write.write_text(page(table, f"python -m experiments.benchmark{options}"))
+
+
+if __name__ == "__main__":
+    main()

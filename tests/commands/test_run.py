@@ -1,0 +1,211 @@
+"""Whole runs, as a user types them: what they leave behind, that they repeat, what they say when they cannot."""
+
+import csv
+import json
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from padim.checkpoint import load_module, read_checkpoint
+from padim.commands import evaluate, train
+from padim.data.synthetic import generate
+from padim.module import PaDiMModule
+from tests.commands.wandb_run import read_run
+
+TINY = ["dataset.resize=[72,72]", "dataset.image_size=[64,64]", "reduction.dim=20", "data.batch_size=4"]
+
+
+@pytest.fixture(scope="session")
+def synthetic(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small synthetic data set where the reader looks for it."""
+    root = tmp_path_factory.mktemp("synthetic")
+    generate(root / "seed-0" / "board", "board", train=7, test_good=4, per_kind=1)
+    return root
+
+
+def run(monkeypatch: pytest.MonkeyPatch, main: Callable[[], None], *overrides: object) -> None:
+    """A command in this process; errors surface as they are."""
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    monkeypatch.setattr(sys, "argv", ["padim", *map(str, overrides)])
+    main()
+
+
+def command(name: str, *overrides: object) -> subprocess.CompletedProcess[str]:
+    """A command in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", f"padim.commands.{name}", *map(str, overrides)], capture_output=True, text=True
+    )
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def finished(synthetic: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The folder of a run and what it printed."""
+    folder = tmp_path_factory.mktemp("run")
+    result = command("train", f"output_dir={folder}", f"dataset.root={synthetic}", *TINY)
+    assert result.returncode == 0, result.stderr
+    return folder, result.stdout
+
+
+def test_a_run_leaves_what_it_promises(finished: tuple[Path, str]) -> None:
+    folder, printed = finished
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert {name for name in metrics if not math.isnan(metrics[name])} == {
+        *("image_auroc", "pixel_auroc", "pro", "pixel_auroc_error_bound"),
+        *("fit_seconds", "test_seconds", "peak_memory_mb", "train_images", "test_images"),
+    }
+    assert all(0 <= metrics[name] <= 1 for name in ("image_auroc", "pixel_auroc", "pro"))
+    assert (metrics["train_images"], metrics["test_images"]) == (7, 10)
+    predictions = rows(folder / "predictions.csv")
+    assert list(predictions[0]) == ["path", "label", "score"]
+    assert sum(int(row["label"]) for row in predictions) == 6
+    assert all(Path(row["path"]).is_file() and math.isfinite(float(row["score"])) for row in predictions)
+    assert (folder / ".hydra" / "config.yaml").is_file()
+    assert f"image AUROC  {metrics['image_auroc']:.4f}" in printed
+    assert "weights are random" in printed
+
+
+def test_the_figure_shows_six_images_in_six_columns(finished: tuple[Path, str]) -> None:
+    with Image.open(finished[0] / "extremes.png") as picture:
+        assert picture.size == (1200, 1290)
+        assert len(picture.convert("RGB").getcolors(2**24) or []) > 1000
+
+
+def test_the_checkpoint_holds_plain_values(finished: tuple[Path, str]) -> None:
+    checkpoint = torch.load(finished[0] / "padim.ckpt", weights_only=True)
+    assert checkpoint["hyper_parameters"]["reduction"] == {"name": "random", "dim": 20}
+    assert checkpoint["config"]["backbone"]["weights"] == "random"
+    # Lightning's own loader works too
+    module = PaDiMModule.load_from_checkpoint(finished[0] / "padim.ckpt", map_location="cpu", weights_only=True)
+    assert int(module.model.head.fitted) == 7
+
+
+def test_evaluating_in_a_new_process_gives_the_same_scores(finished: tuple[Path, str], tmp_path: Path) -> None:
+    overrides = [f"checkpoint={finished[0] / 'padim.ckpt'}", f"output_dir={tmp_path}", "data.batch_size=4"]
+    result = command("evaluate", *overrides)
+    assert result.returncode == 0, result.stderr
+    for name in ("predictions.csv", "extremes.png"):
+        assert (tmp_path / name).read_bytes() == (finished[0] / name).read_bytes()
+    ours, theirs = (json.loads((folder / "metrics.json").read_text()) for folder in (tmp_path, finished[0]))
+    assert ours["pro"] == theirs["pro"]
+
+
+def test_the_same_seed_gives_the_same_bytes(
+    finished: tuple[Path, str], synthetic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process and another global random state; two more workers and a smaller batch change no score."""
+    expected = finished[0] / "predictions.csv"
+    torch.manual_seed(123)
+    run(monkeypatch, train.main, f"output_dir={tmp_path / 'same'}", f"dataset.root={synthetic}", *TINY)
+    assert (tmp_path / "same" / "predictions.csv").read_bytes() == expected.read_bytes()
+
+    options = [*TINY[:-1], "data.batch_size=3", "data.num_workers=2"]
+    run(monkeypatch, train.main, f"output_dir={tmp_path / 'batch'}", f"dataset.root={synthetic}", *options)
+    for ours, theirs in zip(rows(tmp_path / "batch" / "predictions.csv"), rows(expected), strict=True):
+        assert float(ours["score"]) == pytest.approx(float(theirs["score"]), rel=1e-4)
+
+
+def test_another_seed_draws_other_channels(
+    finished: tuple[Path, str], synthetic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(monkeypatch, train.main, f"output_dir={tmp_path}", f"dataset.root={synthetic}", "seed=1", *TINY)
+    assert (tmp_path / "predictions.csv").read_bytes() != (finished[0] / "predictions.csv").read_bytes()
+    ours, theirs = (load_module(folder / "padim.ckpt").model.head for folder in (tmp_path, finished[0]))
+    assert not torch.equal(ours.reduction[2].matrix, theirs.reduction[2].matrix)
+
+
+def test_without_its_state_a_checkpoint_is_smaller_and_scores_the_same(
+    finished: tuple[Path, str], synthetic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    overrides = [f"output_dir={tmp_path}", f"dataset.root={synthetic}", "model.save_state=false", *TINY]
+    run(monkeypatch, train.main, *overrides)
+    assert (tmp_path / "predictions.csv").read_bytes() == (finished[0] / "predictions.csv").read_bytes()
+    state = read_checkpoint(tmp_path / "padim.ckpt")["state_dict"]
+    assert not any("scatter" in key for key in state)
+    overrides = [f"checkpoint={tmp_path / 'padim.ckpt'}", f"output_dir={tmp_path / 'again'}", "data.batch_size=4"]
+    run(monkeypatch, evaluate.main, *overrides)
+    assert (tmp_path / "again" / "predictions.csv").read_bytes() == (tmp_path / "predictions.csv").read_bytes()
+
+
+def test_evaluating_other_images(
+    finished: tuple[Path, str], synthetic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generate(synthetic / "seed-0" / "wood", "wood", train=2, test_good=2, per_kind=1)
+    checkpoint = f"checkpoint={finished[0] / 'padim.ckpt'}"
+    run(monkeypatch, evaluate.main, checkpoint, f"output_dir={tmp_path}", "dataset.category=wood")
+    assert {Path(row["path"]).parents[2].name for row in rows(tmp_path / "predictions.csv")} == {"wood"}
+
+
+def test_a_sweep_runs_its_jobs_apart(synthetic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    overrides = [f"output_dir={tmp_path}", f"dataset.root={synthetic}", *TINY[:2], "trainer=debug"]
+    run(monkeypatch, train.main, "-m", *overrides, "reduction.dim=4,5")
+    jobs = sorted(path.parent for path in tmp_path.rglob("metrics.json"))
+    dims = [read_checkpoint(job / "padim.ckpt")["config"]["reduction"]["dim"] for job in jobs]
+    assert dims == [4, 5]
+    assert all("output_dir" not in str(job) for job in jobs)
+
+
+def test_tensorboard_gets_the_metrics(synthetic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    overrides = [f"output_dir={tmp_path}", f"dataset.root={synthetic}", *TINY]
+    run(monkeypatch, train.main, *overrides, "logger=tensorboard")
+    tags = set()
+    for file in (tmp_path / "tensorboard").glob("events*"):
+        events = EventAccumulator(str(file)).Reload()
+        tags |= set(events.Tags()["scalars"])
+    assert {"image_auroc", "pixel_auroc", "pro", "fit_seconds"} <= tags
+
+
+def test_wandb_gets_metrics_configuration_and_figure(
+    synthetic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    overrides = [f"output_dir={tmp_path}", f"dataset.root={synthetic}", *TINY]
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    run(monkeypatch, train.main, *overrides, "logger=wandb")
+    (file,) = tmp_path.glob("wandb/offline-run-*/run-*.wandb")
+    logged = read_run(file)
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert logged.exit_code == 0
+    assert logged.config["reduction"] == {"name": "random", "dim": 20}
+    assert logged.summary["pro"] == pytest.approx(metrics["pro"], rel=1e-6)
+    assert logged.summary["fit_seconds"] == metrics["fit_seconds"]
+    (picture,) = file.parent.glob("files/media/images/*.png")
+    assert picture.read_bytes() == (tmp_path / "extremes.png").read_bytes()
+
+
+def test_a_failing_run_closes_wandb(synthetic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "bottle" / "train" / "good").mkdir(parents=True)
+    overrides = [f"output_dir={tmp_path}", "dataset=mvtec", f"dataset.root={tmp_path}", *TINY, "logger=wandb"]
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    with pytest.raises(FileNotFoundError, match="no training images"):
+        run(monkeypatch, train.main, *overrides)
+    (file,) = tmp_path.glob("wandb/offline-run-*/run-*.wandb")
+    assert read_run(file).exit_code == 1
+
+
+def test_a_typo_is_refused_before_any_work(tmp_path: Path) -> None:
+    result = command("train", "reduction.dmi=20", f"output_dir={tmp_path}")
+    assert result.returncode == 1
+    assert "Key 'dmi' is not in struct" in result.stderr
+    assert os.listdir(tmp_path) == []
+
+
+def test_evaluating_no_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(FileNotFoundError, match=r"padim-train writes OUTPUT_DIR/padim.ckpt"):
+        run(monkeypatch, evaluate.main, f"checkpoint={tmp_path / 'padim.ckpt'}", f"output_dir={tmp_path}")
+    torch.save({"state_dict": {}}, tmp_path / "foreign.ckpt")
+    (tmp_path / "text.ckpt").write_text("hello")
+    for name in ("foreign.ckpt", "text.ckpt"):
+        with pytest.raises(ValueError, match=f"{name} is not a checkpoint of padim"):
+            run(monkeypatch, evaluate.main, f"checkpoint={tmp_path / name}", f"output_dir={tmp_path}")

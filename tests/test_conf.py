@@ -1,0 +1,106 @@
+"""Every YAML file of conf/ composes and instantiates; every typo is refused."""
+
+import warnings
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.errors import ConfigCompositionException
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from padim.commands import CONF, train
+from padim.commands.run import EXPECTED_WARNINGS
+from padim.data.synthetic import generate
+from tests.commands.test_run import run
+
+GROUPS = sorted(
+    f"{path.parent.relative_to(CONF)}={path.stem}" for path in Path(CONF).rglob("*.yaml") if path.parent != Path(CONF)
+)
+EXPERIMENTS = [choice for choice in GROUPS if choice.startswith("experiment=")]
+OFFLINE = ["backbone.weights=random", "dataset.resize=[32,32]", "dataset.image_size=[32,32]"]
+
+
+def composed(*overrides: str) -> DictConfig:
+    with initialize_config_dir(CONF, version_base="1.3"):
+        return compose("train", list(overrides))
+
+
+def test_there_are_groups() -> None:
+    assert len(GROUPS) > 20
+    assert len(EXPERIMENTS) >= 4
+
+
+@pytest.mark.parametrize("choice", GROUPS)
+def test_every_file_composes_and_instantiates(
+    choice: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if choice == "trainer=gpu":  # whether there is one or not: it is not used here
+        monkeypatch.setattr("lightning_fabric.accelerators.cuda.num_cuda_devices", lambda: 1)
+        monkeypatch.setattr("pytorch_lightning.accelerators.cuda.num_cuda_devices", lambda: 1)
+    config = composed(choice, *OFFLINE)
+    if config.reduction.dim is not None:
+        config.reduction.dim = 20  # a single layer has few channels
+    assert OmegaConf.missing_keys(config) == set()
+    OmegaConf.resolve(config)
+    instantiate(config.data)
+    instantiate(config.model)
+    with warnings.catch_warnings():
+        for message in EXPECTED_WARNINGS:
+            warnings.filterwarnings("ignore", message)
+        instantiate(config.trainer, logger=instantiate(config.logger, save_dir=tmp_path))
+
+
+@pytest.mark.parametrize("node", ["data", "model", "backbone", "layers", "reduction", "covariance", "dataset", "trainer"])
+@pytest.mark.parametrize("separator", [".", ""])
+def test_a_typo_in_any_group_is_refused(node: str, separator: str) -> None:
+    with pytest.raises(ConfigCompositionException, match="typo"):
+        composed(f"{node}{separator}typo=1")
+
+
+@pytest.mark.parametrize("group", ["backbone", "layers", "reduction", "covariance", "dataset", "trainer", "logger"])
+def test_an_unknown_choice_lists_the_known(group: str) -> None:
+    with pytest.raises(Exception, match=f"Could not find '{group}/typo'(?s:.)*Available options"):
+        composed(f"{group}=typo")
+
+
+def test_one_composed_result() -> None:
+    """The order of the defaults list: the experiment comes last, and overrides after it."""
+    config = composed("experiment=padim_wr50_rd550", "layers=l23", "covariance.eps=0.02", "seed=3")
+    OmegaConf.resolve(config)
+    assert config.model == {
+        "_target_": "padim.module.PaDiMModule",
+        "_convert_": "all",
+        "backbone": {
+            "name": "wide_resnet50_2",
+            "tag": "tv_in1k",
+            "taps": None,
+            "weights": "imagenet",
+            "seed": 0,
+        },
+        "stages": [2, 3],
+        "image_size": [224, 224],
+        "reduction": {"name": "random", "dim": 550},
+        "covariance": {"eps": 0.02},
+        "anomaly_map": {"sigma": 4.0, "interpolation": "bicubic"},
+        "seed": 3,
+        "save_state": True,
+    }
+    assert config.dataset.reader._target_ == "padim.data.mvtec.MVTec"
+
+
+@pytest.fixture(scope="module")
+def synthetic(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("synthetic")
+    generate(root / "seed-0" / "board", "board", train=4, test_good=2, per_kind=1)
+    return root
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_experiment_runs(
+    experiment: str, synthetic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = ["dataset=synthetic", f"dataset.root={synthetic}", "data.batch_size=2", "trainer=debug"]
+    dim = ["reduction.dim=12"] if "rd" in experiment else []
+    run(monkeypatch, train.main, experiment, f"output_dir={tmp_path}", *data, *OFFLINE, *dim)
+    assert (tmp_path / "metrics.json").is_file()
