@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from timm.layers import create_feature_extractor
 from torch import Tensor, nn
 
-from padim.pyramid import Grid
+from padim.grids import Grid
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from padim import gaussian, pyramid, scoring
 from padim.gaussian import Moments
-from padim.pyramid import Grid
+from padim.grids import Grid, ancestry, plan_levels
 from padim.reduction import Projection, draw_channels
 
 
@@ -26,7 +26,7 @@ class Prediction(NamedTuple):
     level_distances: Tensor
 
 
-class Level(nn.Module):
+class LevelGaussian(nn.Module):
     """The constants of one level of the pyramid: its moments, and the whitening made from them.
 
     Without ``keep_moments`` the whitening is written over the scatter, which halves the memory and ends the updates.
@@ -91,7 +91,7 @@ class Head(nn.Module):
         if eps < 0:
             raise ValueError(f"eps is {eps}; it is added to variances and must be 0 or more (the paper's is 0.01)")
         self.eps, self.keep_moments = eps, keep_moments
-        self.grids, self.plan = tuple(grids), pyramid.plan_levels(grids)
+        self.grids, self.plan = tuple(grids), plan_levels(grids)
         kept = draw_channels(reduction, channels, dim, seed)
         self.reduction = nn.ModuleList(Projection(c, index) for c, index in zip(channels, kept, strict=True))
         self.register_buffer("count", torch.tensor(0))  # images in the moments
@@ -102,10 +102,8 @@ class Head(nn.Module):
         for i, level in enumerate(self.plan):
             own = sum(len(kept[m]) for m in level.maps)
             width += own
-            tables = [pyramid.ancestors(coarse.grid, level.grid, finest) for coarse in self.plan[:i]]
-            ancestry = torch.stack(tables) if tables else torch.empty(0, level.positions, dtype=torch.long)
-            levels.append(Level(own, width, ancestry, keep_moments))
-        self.levels = cast(Sequence[Level], nn.ModuleList(levels))
+            levels.append(LevelGaussian(own, width, ancestry(self.plan, i), keep_moments))
+        self.levels = cast(Sequence[LevelGaussian], nn.ModuleList(levels))
         for axis, name in enumerate(("rows", "columns")):
             matrix = scoring.smoothing_matrix(image_size[axis], finest[axis], sigma, interpolation)
             self.register_buffer(name, matrix.float(), persistent=False)
@@ -113,17 +111,7 @@ class Head(nn.Module):
     def own_vectors(self, features: Sequence[Tensor]) -> list[Tensor]:
         """Own channels of each level on its own grid, (P_l, B, d_l), coarse to fine."""
         vectors = [project(feature) for project, feature in zip(self.reduction, features, strict=True)]
-        for level in self.plan:
-            for m in level.maps:
-                if self.grids[m] != level.grid:  # a folded map
-                    table = pyramid.ancestors(self.grids[m], level.grid, level.grid)
-                    vectors[m] = vectors[m][table.to(vectors[m].device)]
-        return [
-            torch.cat([vectors[m] for m in level.maps], -1)
-            if len(level.maps) > 1
-            else vectors[level.maps[0]].contiguous()
-            for level in self.plan
-        ]
+        return pyramid.own_vectors(vectors, self.grids, self.plan)
 
     def update(self, features: Sequence[Tensor]) -> None:
         """Add a batch of images to the statistics. The whitening is out of date until :meth:`finalise`."""

@@ -10,84 +10,16 @@ the paper's distance: the Cholesky factor of Sigma in this channel order has blo
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from padim.gaussian import Moments, NotPositiveDefiniteError, covariance, whiten
-
-Grid = tuple[int, int]
+from padim.grids import Grid, Level, ancestors, children
 
 # Numbers held at once by the loops over positions: what fits in a core's cache. Changes the speed, never the result.
 CHUNK = 2**19
-
-
-@dataclass(frozen=True)
-class Level:
-    """One level of the pyramid: a grid, and the feature maps whose channels it owns."""
-
-    grid: Grid
-    maps: tuple[int, ...]
-
-    @property
-    def positions(self) -> int:
-        return self.grid[0] * self.grid[1]
-
-
-def plan_levels(grids: Sequence[Grid]) -> tuple[Level, ...]:
-    """Levels, coarse to fine, for feature maps of these grids.
-
-    Maps of equal grids make one level. A level keeps its own grid if its position is a function of the next finer
-    level's position; otherwise that finer level is folded into the finest one (which serves all, since replication is
-    always direct to the finest grid).
-    """
-    by_grid = {grid: [i for i, g in enumerate(grids) if g == grid] for grid in grids}
-    levels = [Level(grid, tuple(by_grid[grid])) for grid in sorted(by_grid, key=lambda g: g[0] * g[1])]
-    finest = levels[-1].grid
-    level = 0
-    while level < len(levels) - 1:
-        if _is_function(levels[level].grid, levels[level + 1].grid, finest):
-            level += 1
-        else:  # fold the finer one of the two; where that is the finest already, fold the coarser one into it
-            folded = levels.pop(min(level + 1, len(levels) - 2))
-            levels[-1] = Level(finest, folded.maps + levels[-1].maps)
-            level = max(level - 1, 0)
-    return tuple(levels)
-
-
-def _is_function(coarse: Grid, fine: Grid, finest: Grid) -> bool:
-    return all(
-        c <= f and torch.equal(_axis_ancestor(c, f, n)[_nearest(f, n)], _nearest(c, n))
-        for c, f, n in zip(coarse, fine, finest, strict=True)
-    )
-
-
-def _nearest(size: int, finest: int) -> Int[Tensor, " finest"]:
-    """Index floor(i size / finest), as PyTorch's ``nearest``, in integers."""
-    return torch.arange(finest) * size // finest
-
-
-def _axis_ancestor(coarse: int, fine: int, finest: int) -> Int[Tensor, " fine"]:
-    index = torch.zeros(fine, dtype=torch.long)
-    index[_nearest(fine, finest)] = _nearest(coarse, finest)
-    return index
-
-
-def ancestors(coarse: Grid, fine: Grid, finest: Grid) -> Int[Tensor, " P"]:
-    """For each position of the fine grid, row by row, the position of the coarse grid that covers it."""
-    rows, columns = (_axis_ancestor(c, f, n) for c, f, n in zip(coarse, fine, finest, strict=True))
-    return (rows[:, None] * coarse[1] + columns).flatten()
-
-
-def children(parent: Int[Tensor, " P"]) -> Int[Tensor, "Q K"]:
-    """The fine positions under each of Q coarse ones; where fewer than K, the first of them is repeated."""
-    order = torch.argsort(parent, stable=True)
-    counts = torch.bincount(parent)
-    first = counts.cumsum(0) - counts
-    slot = torch.arange(int(counts.max())).expand(len(counts), -1)
-    return order[first[:, None] + torch.where(slot < counts[:, None], slot, 0)]
 
 
 def chunks(positions: int, numbers_each: int) -> Iterator[slice]:
@@ -95,6 +27,26 @@ def chunks(positions: int, numbers_each: int) -> Iterator[slice]:
     step = max(1, CHUNK // max(1, numbers_each))
     for start in range(0, positions, step):
         yield slice(start, min(start + step, positions))
+
+
+def own_vectors(
+    vectors: Sequence[Float[Tensor, "_ B _"]], grids: Sequence[Grid], plan: Sequence[Level]
+) -> list[Float[Tensor, "_ B _"]]:
+    """Own channels of each level on its own grid, (P_l, B, d_l), coarse to fine.
+
+    Args:
+        vectors: kept channels of each feature map, (P_m, B, d_m).
+        grids: of each feature map.
+        plan: the levels; maps folded into one are replicated to its grid.
+    """
+    own = []
+    for level in plan:
+        maps = [
+            vectors[m] if grids[m] == level.grid else vectors[m][ancestors(grids[m], level.grid, level.grid)]
+            for m in level.maps
+        ]
+        own.append(torch.cat(maps, -1) if len(maps) > 1 else maps[0].contiguous())
+    return own
 
 
 def embeddings(

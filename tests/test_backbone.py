@@ -8,7 +8,7 @@ import timm
 import torch
 
 from padim.backbone import Backbone
-from padim.pyramid import Grid
+from padim.grids import Grid
 
 pytestmark = pytest.mark.filterwarnings("default")
 SIZE = (64, 96)

@@ -32,9 +32,7 @@ def test_there_are_groups() -> None:
 
 
 @pytest.mark.parametrize("choice", GROUPS)
-def test_every_file_composes_and_instantiates(
-    choice: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_file_composes_and_instantiates(choice: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if choice == "trainer=gpu":  # whether there is one or not: it is not used here
         monkeypatch.setattr("lightning_fabric.accelerators.cuda.num_cuda_devices", lambda: 1)
         monkeypatch.setattr("pytorch_lightning.accelerators.cuda.num_cuda_devices", lambda: 1)
@@ -51,7 +49,9 @@ def test_every_file_composes_and_instantiates(
         instantiate(config.trainer, logger=instantiate(config.logger, save_dir=tmp_path))
 
 
-@pytest.mark.parametrize("node", ["data", "model", "backbone", "layers", "reduction", "covariance", "dataset", "trainer"])
+@pytest.mark.parametrize(
+    "node", ["data", "model", "backbone", "layers", "reduction", "covariance", "dataset", "trainer"]
+)
 @pytest.mark.parametrize("separator", [".", ""])
 def test_a_typo_in_any_group_is_refused(node: str, separator: str) -> None:
     with pytest.raises(ConfigCompositionException, match="typo"):

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 
 from padim.gaussian import NotPositiveDefiniteError
+from padim.grids import Grid
 from padim.head import Head
-from padim.pyramid import Grid
 from padim.reduction import draw_channels
 from tests import reference
 from tests.reference import ATOL, GRIDS, RTOL

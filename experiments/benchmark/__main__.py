@@ -1,7 +1,4 @@
-"""Measure speed and memory, and print each figure beside its target.
-
-    python -m experiments.benchmark [--mvtec DIR] [--write [FILE]] [--quick]
-"""
+"""Measure speed and memory, and print each figure beside its target: ``python -m experiments.benchmark --help``."""
 
 import argparse
 import logging
@@ -111,8 +108,8 @@ def model_rows(model: Model, drawn: tuple[str, ...], repetitions: int) -> Iterat
     module, _ = fit(config, 32)  # also makes Lightning import what it imports late
     for images in model.fits:
         pairs = fit_against_backbone(config, module.model, images, repetitions)
-        target = model.fit if images == 400 else None
-        yield Row(f"fit / loading and backbone, N = {images}", model.name, per_image(pairs, images), "ms per image", target)
+        what, target = f"fit / loading and backbone, N = {images}", model.fit if images == 400 else None
+        yield Row(what, model.name, per_image(pairs, images), "ms per image", target)
     yield from step_rows(model, module.model, batches(config, 32), 2 * repetitions)
 
 

@@ -76,7 +76,7 @@ def print_at_first_batch(*overrides: str) -> None:
         print(time.time(), flush=True)
         os._exit(0)
 
-    PaDiMModule.training_step = arrive  # type: ignore[method-assign]
+    PaDiMModule.training_step = arrive  # type: ignore[assignment]
     sys.argv = ["padim-train", *overrides]
     main()
 

@@ -7,6 +7,8 @@ from torch.utils.data import DataLoader
 
 from padim.data.samples import Batch, ImageDataset, Reader, Sample, Size
 
+INTERPOLATIONS = ("bicubic", "bilinear")
+
 
 class ImageDataModule(LightningDataModule):
     """Training and test images of a reader, in uint8 batches.
@@ -34,6 +36,8 @@ class ImageDataModule(LightningDataModule):
             raise ValueError(
                 f"dataset.image_size={list(image_size)} is cut out of dataset.resize={list(resize)}: no larger"
             )
+        if interpolation not in INTERPOLATIONS:
+            raise ValueError(f"{interpolation=}; known are {', '.join(INTERPOLATIONS)}")
         self.reader = reader
         self.resize, self.image_size = _size(resize), _size(image_size)
         self.interpolation, self.batch_size, self.num_workers = interpolation, batch_size, num_workers

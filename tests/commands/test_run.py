@@ -3,7 +3,6 @@
 import csv
 import json
 import math
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -198,7 +197,7 @@ def test_a_typo_is_refused_before_any_work(tmp_path: Path) -> None:
     result = command("train", "reduction.dmi=20", f"output_dir={tmp_path}")
     assert result.returncode == 1
     assert "Key 'dmi' is not in struct" in result.stderr
-    assert os.listdir(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_evaluating_no_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

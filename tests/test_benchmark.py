@@ -1,0 +1,46 @@
+"""The benchmark runs through; how fast is its own business."""
+
+import math
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from experiments.benchmark.report import Row
+
+WHOLE_TABLE = [
+    "peak memory of a fit: N = 16 / N = 8",
+    "peak memory of `padim-train` / 4 GB",
+    "`padim-train` without imports / backbone on all its images",
+    "start to first batch / import of torch, timm, pytorch_lightning",
+    "fit / loading and backbone, N = 8",
+    "fit / loading and backbone, N = 16",
+    "loading / backbone, batch 32",
+    "update / backbone, batch 32",
+    "factorisation / backbone, batch 32",
+    "distance, map, score / backbone, batch 16",
+    "distance, map, score / backbone, batch 1",
+]
+
+
+@pytest.mark.slow
+def test_every_row_comes_out(tmp_path: Path) -> None:
+    page = tmp_path / "results.md"
+    # Two threads that wait for a core taken by others would take minutes.
+    one_thread = os.environ | {"OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "experiments.benchmark", "--quick", "--write", str(page)]
+    subprocess.run(command, check=True, cwd=Path(__file__).parents[1], env=one_thread)
+    figures = dict(re.findall(r"^\| (.*?) \| R18-Rd100 \| ([\d.]+)%? \|", page.read_text(), flags=re.MULTILINE))
+    assert list(figures) == WHOLE_TABLE
+    assert all(0 < float(figure) < math.inf for figure in figures.values())
+
+
+def test_a_missed_target_says_by_how_much() -> None:
+    pairs = [(3.0, 2.0), (6.0, 5.0), (1.0, 1.0)]
+    assert "| 1.200 | 1.000 to 1.500 (3) | <= 1.100 | **missed by 0.100** | 3 / 2 s |" in str(
+        Row("fit", "R18", pairs, "s", 1.1)
+    )
+    assert "| 120.0% | 100.0% to 150.0% (3) | <= 130.0% | met |" in str(Row("fit", "R18", pairs, "s", 1.3, ".1%"))

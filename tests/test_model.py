@@ -1,0 +1,69 @@
+"""Images in, scores out."""
+
+import pytest
+import torch
+
+from padim.backbone import Backbone
+from padim.head import Head
+from padim.model import PaDiM
+
+pytestmark = pytest.mark.filterwarnings("default")
+SIZE = (64, 96)
+
+
+def images(count: int, seed: int = 0) -> torch.Tensor:
+    return torch.randint(0, 256, (count, 3, *SIZE), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.fixture(scope="module")
+def model() -> PaDiM:
+    backbone = Backbone("resnet18", (1, 2, 3), SIZE)
+    model = PaDiM(backbone, Head(backbone.channels, backbone.grids, SIZE, reduction="random", dim=30))
+    for batch in images(10).split(4):
+        model.update(batch)
+    model.finalise()
+    return model
+
+
+def test_features_are_the_backbones_of_normalised_images(model: PaDiM) -> None:
+    batch = images(2)
+    mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    normalised = (batch / 255 - mean[:, None, None]) / std[:, None, None]
+    for ours, expected in zip(model.features(batch), model.backbone(normalised), strict=True):
+        torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_shapes(model: PaDiM) -> None:
+    prediction = model(images(3, seed=1))
+    assert prediction.score.shape == (3,)
+    assert prediction.anomaly_map.shape == (3, *SIZE)
+    assert prediction.level_distances.shape == (3, 3, 16, 24)
+
+
+def test_updating_needs_no_gradient(model: PaDiM) -> None:
+    assert not any(feature.requires_grad for feature in model.features(images(1)))
+    assert not any(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_save_and_load(model: PaDiM) -> None:
+    backbone = Backbone("resnet18", (1, 2, 3), SIZE, weights=None)
+    twin = PaDiM(backbone, Head(backbone.channels, backbone.grids, SIZE, reduction="random", dim=30))
+    twin.load_state_dict(model.state_dict())
+    for ours, theirs in zip(twin(images(2, seed=1)), model(images(2, seed=1)), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_removing_an_image(model: PaDiM) -> None:
+    before = model(images(2, seed=1)).score
+    model.update(images(3, seed=2))
+    model.remove(images(3, seed=2))
+    model.finalise()
+    torch.testing.assert_close(model(images(2, seed=1)).score, before, rtol=1e-4, atol=0)
+
+
+@pytest.mark.parametrize(
+    "wrong", [torch.zeros(1, 3, *SIZE), torch.zeros(1, 3, 96, 64, dtype=torch.uint8), images(1)[:, :1], images(1)[0]]
+)
+def test_other_images_are_refused(model: PaDiM, wrong: torch.Tensor) -> None:
+    with pytest.raises(ValueError, match=r"allowed is uint8 of shape \(B, 3, 64, 96\)"):
+        model(wrong)
