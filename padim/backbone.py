@@ -34,6 +34,7 @@ class Backbone(nn.Module):
         seed: of random weights, which depend on nothing else.
 
     Attributes:
+        taps: name of the module that each feature map comes from.
         channels: of each feature map.
         grids: height and width of each feature map.
         mean, std: of the images that the network was trained on, in [0, 1].
@@ -55,8 +56,8 @@ class Backbone(nn.Module):
         tagged = f"{name}.{tag}" if tag else name
         with torch.device("meta"):
             model = timm.create_model(tagged).eval()
-            nodes = _tap_names(model, stages, taps)
-            self.network = create_feature_extractor(model, nodes)
+            self.taps = _tap_names(model, stages, taps)
+            self.network = create_feature_extractor(model, self.taps)
             maps = self.network(torch.empty(1, 3, *image_size)).values()
         self.channels = [feature.shape[1] for feature in maps]
         self.grids: list[Grid] = [(feature.shape[2], feature.shape[3]) for feature in maps]

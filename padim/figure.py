@@ -25,10 +25,10 @@ def draw_extremes(model: PaDiM, dataset: ImageDataset, scores: dict[int, float],
     with torch.inference_mode():
         prediction = model(torch.stack([item.image for item in batch]).to(model.mean.device))
         level_maps = model.head.smooth(prediction.level_distances)
-    names = [" + ".join(f"map {m + 1}" for m in level.maps) for level in model.head.plan]
-    titles = ["image", "ground truth", "anomaly map", *(f"of {name}" for name in names)]
+    names = [" + ".join(model.backbone.taps[m] for m in level.maps) for level in model.head.plan]
+    titles = ["image", "ground truth", "anomaly map", *(f"due to {name}" for name in names)]
 
-    figure = Figure(figsize=(2 * len(titles), 2.15 * len(chosen)), layout="constrained")
+    figure = Figure(figsize=(2 * len(titles), 1.95 * len(chosen) + 0.2), layout="constrained")
     axes = figure.subplots(len(chosen), len(titles), squeeze=False)
     highest = float(prediction.anomaly_map.max())
     for row, index, item, anomaly_map, levels in zip(
