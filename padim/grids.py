@@ -84,5 +84,5 @@ def children(parent: Int[Tensor, " P"]) -> Int[Tensor, "Q K"]:
     order = torch.argsort(parent, stable=True)
     counts = torch.bincount(parent)
     first = counts.cumsum(0) - counts
-    slot = torch.arange(int(counts.max())).expand(len(counts), -1)
+    slot = torch.arange(int(counts.max()), device=parent.device).expand(len(counts), -1)
     return order[first[:, None] + torch.where(slot < counts[:, None], slot, 0)]
