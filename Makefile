@@ -32,7 +32,7 @@ types: install ## Static types
 bench: install ## Measure speed and memory, write experiments/benchmark/RESULTS.md; MVTEC=DIR uses real images
 	$(BIN)/python -m experiments.benchmark --write $(if $(MVTEC),--mvtec $(MVTEC))
 
-clean: ## Remove what the targets made, .venv and data/ excepted
-	rm -rf outputs dist .mypy_cache .pytest_cache .ruff_cache
+clean: ## Remove what the other targets made, .venv and data/ excepted
+	rm -rf outputs/demo dist .mypy_cache .pytest_cache .ruff_cache
 
 .PHONY: help install demo test test-slow lint types bench clean

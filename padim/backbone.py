@@ -134,10 +134,14 @@ def _read_weights(name: str, weights: str | None, seed: int) -> dict[str, Tensor
         case suffix:
             raise ValueError(f"backbone.weights={weights} ends in {suffix!r}; allowed are .safetensors and .pth")
     try:
-        return read(path)
+        content = read(path)
     except (SafetensorError, UnpicklingError, RuntimeError, EOFError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"cannot read the weights {path} ({reason}); give a state dict, saved whole") from error
+    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+        found = f"the keys {', '.join(map(str, content))}" if isinstance(content, dict) else type(content).__name__
+        raise ValueError(f"{path} holds {found}; it must be the state dict itself, names to tensors")
+    return content
 
 
 def _download(name: str) -> dict[str, Tensor]:

@@ -54,5 +54,5 @@ def load_module(path: str | Path) -> PaDiMModule:
     checkpoint = read_checkpoint(path)
     module = PaDiMModule(**checkpoint["hyper_parameters"])
     module.load_state_dict(checkpoint["state_dict"], assign=True)
-    module.config = checkpoint["config"]
+    module.on_load_checkpoint(checkpoint)
     return module.eval()

@@ -79,6 +79,8 @@ def _fold(moments: Moments, embeddings: Tensor, sign: int) -> Moments:
     """
     count, mean, scatter = moments.count, moments.mean, moments.scatter
     batch, coarse = embeddings.shape[1], scatter.shape[2] - scatter.shape[1]
+    if batch == 0:
+        return moments
     if count == 0:
         mean.copy_(embeddings[:, 0])  # any reference near the data will do: it enters with weight 0
     reference = mean.to(embeddings.dtype)

@@ -29,7 +29,7 @@ class Prediction(NamedTuple):
 class LevelGaussian(nn.Module):
     """The constants of one level of the pyramid: its moments, and the whitening made from them.
 
-    Without ``keep_moments`` the whitening is written over the scatter, which halves the memory and ends the updates.
+    Without ``save_state`` the whitening is written over the scatter, which halves the memory and ends the updates.
     """
 
     mean: Tensor
@@ -38,13 +38,13 @@ class LevelGaussian(nn.Module):
     bias: Tensor
     ancestry: Tensor
 
-    def __init__(self, own: int, channels: int, ancestry: Tensor, keep_moments: bool) -> None:
+    def __init__(self, own: int, channels: int, ancestry: Tensor, save_state: bool) -> None:
         super().__init__()
         moments = gaussian.identity(ancestry.shape[1], own, channels)
         scatter = moments.scatter
         self.register_buffer("mean", moments.mean)
-        self.register_buffer("scatter", scatter if keep_moments else None)
-        self.register_buffer("whitening", torch.full_like(scatter, torch.nan) if keep_moments else scatter)
+        self.register_buffer("scatter", scatter if save_state else None)
+        self.register_buffer("whitening", torch.full_like(scatter, torch.nan) if save_state else scatter)
         self.register_buffer("bias", torch.full(scatter.shape[:2], torch.nan))
         self.register_buffer("ancestry", ancestry, persistent=False)  # (coarser levels, P)
 
@@ -65,7 +65,7 @@ class Head(nn.Module):
         eps: added to the diagonal of every covariance (PaDiM, equation 1).
         sigma: of the Gaussian filter on the anomaly map, in pixels.
         interpolation: of the anomaly map, ``bicubic`` or ``bilinear``.
-        keep_moments: keep the statistics after :meth:`finalise`, for later updates.
+        save_state: keep the statistics beside the whitening, for later updates.
     """
 
     count: Tensor
@@ -85,24 +85,25 @@ class Head(nn.Module):
         eps: float = 0.01,
         sigma: float = 4.0,
         interpolation: str = "bicubic",
-        keep_moments: bool = True,
+        save_state: bool = True,
     ) -> None:
         super().__init__()
         if eps < 0:
             raise ValueError(f"eps is {eps}; it is added to variances and must be 0 or more (the paper's is 0.01)")
-        self.eps, self.keep_moments = eps, keep_moments
+        self.eps, self.save_state = eps, save_state
         self.grids, self.plan = tuple(grids), plan_levels(grids)
+        self.shapes = [(c, *grid) for c, grid in zip(channels, grids, strict=True)]
         kept = draw_channels(reduction, channels, dim, seed)
         self.reduction = nn.ModuleList(Projection(c, index) for c, index in zip(channels, kept, strict=True))
         self.register_buffer("count", torch.tensor(0))  # images in the moments
-        self.register_buffer("fitted", torch.tensor(0))  # images in the whitening
+        self.register_buffer("fitted", torch.tensor(0))  # images in the whitening; 0 where that is out of date
 
         width, finest = 0, self.plan[-1].grid
         levels = []
         for i, level in enumerate(self.plan):
             own = sum(len(kept[m]) for m in level.maps)
             width += own
-            levels.append(LevelGaussian(own, width, ancestry(self.plan, i), keep_moments))
+            levels.append(LevelGaussian(own, width, ancestry(self.plan, i), save_state))
         self.levels = cast(Sequence[LevelGaussian], nn.ModuleList(levels))
         for axis, name in enumerate(("rows", "columns")):
             matrix = scoring.smoothing_matrix(image_size[axis], finest[axis], sigma, interpolation)
@@ -110,41 +111,53 @@ class Head(nn.Module):
 
     def own_vectors(self, features: Sequence[Tensor]) -> list[Tensor]:
         """Own channels of each level on its own grid, (P_l, B, d_l), coarse to fine."""
+        found = [tuple(feature.shape[1:]) for feature in features]
+        if found != self.shapes:
+            raise ValueError(
+                f"feature maps are {found} (channels, height, width); this head was made for {self.shapes}"
+            )
         vectors = [project(feature) for project, feature in zip(self.reduction, features, strict=True)]
         return pyramid.own_vectors(vectors, self.grids, self.plan)
 
     def update(self, features: Sequence[Tensor]) -> None:
-        """Add a batch of images to the statistics. The whitening is out of date until :meth:`finalise`."""
+        """Add a batch of images to the statistics; then :meth:`finalise` again."""
         self._fold(features, gaussian.update)
 
     def remove(self, features: Sequence[Tensor]) -> None:
-        """Take images that went in out again, see :func:`padim.gaussian.remove`."""
+        """Take images that went in out again, see :func:`padim.gaussian.remove`; then :meth:`finalise` again."""
         self._fold(features, gaussian.remove)
 
     def _fold(self, features: Sequence[Tensor], fold: Callable[[Moments, Tensor], Moments]) -> None:
-        self._require_moments()
+        self._require_state()
         own, count = self.own_vectors(features), int(self.count)
+        self.fitted.zero_()
         batch = own[0].shape[1]
         for i, level in enumerate(self.levels):
             moments = level.moments(count)
             positions, _, width = moments.scatter.shape
-            for chunk in pyramid.chunks(positions, batch * width):
+            for chunk in pyramid.chunks(positions, batch * width, moments.scatter.device):
                 after = fold(moments.at(chunk), pyramid.embeddings(own[: i + 1], level.ancestry, chunk))
         self.count.fill_(after.count)
 
     def merge(self, other: "Head") -> None:
-        """Add the statistics of another head, of other images and the same feature maps and draw."""
-        self._require_moments()
-        other._require_moments()
-        if any(not torch.equal(a, b) for a, b in zip(self.reduction.buffers(), other.reduction.buffers(), strict=True)):
-            raise ValueError("cannot merge statistics of different channels; fit both with one seed and reduction")
+        """Add the statistics of another head, of other images; then :meth:`finalise` again."""
+        self._require_state()
+        other._require_state()
+        draws = zip(self.reduction.buffers(), other.reduction.buffers(), strict=False)
+        if self.shapes != other.shapes or not all(torch.equal(mine, theirs) for mine, theirs in draws):
+            raise ValueError(
+                "cannot merge statistics of other feature maps or channels; fit both with one backbone, layers, image "
+                "size, reduction and seed"
+            )
+        self.fitted.zero_()
         for mine, theirs in zip(self.levels, other.levels, strict=True):
             after = gaussian.merge(mine.moments(int(self.count)), theirs.moments(int(other.count)))
         self.count.fill_(after.count)
 
     def finalise(self) -> None:
         """Turn the statistics into whitening rows, coarse to fine (PaDiM, equation 1)."""
-        self._require_moments()
+        self._require_state()
+        self.fitted.fill_(0 if self.save_state else -1)  # -1: the statistics are being overwritten
         for i, level in enumerate(self.levels):
             coarser = [lower.whitening for lower in self.levels[:i]]
             pyramid.whiten_level(level.moments(int(self.count)), self.eps, coarser, level.ancestry, level.whitening)
@@ -154,11 +167,10 @@ class Head(nn.Module):
 
     def forward(self, features: Sequence[Tensor]) -> Prediction:
         """Score a batch; the distances are PaDiM's equation 2."""
-        count, fitted = int(self.count), int(self.fitted)
-        if not 0 < fitted == count:
+        if int(self.fitted) <= 0:
             raise RuntimeError(
-                f"the model is not fitted: {count} images are in its statistics and {fitted} in its whitening; "
-                "call update() with normal images, then finalise()"
+                f"the model is not fitted to the {int(self.count)} images in its statistics; call update() with normal "
+                "images, then finalise(), and finalise() again after every change"
             )
         squared = self._squared_distances(self.own_vectors(features))
         distance = squared.sum(1).sqrt()
@@ -180,9 +192,9 @@ class Head(nn.Module):
             levels.append(squared.index_select(0, finest[i]) if i < len(finest) else squared)
         return torch.stack(levels).permute(2, 0, 1).reshape(-1, len(levels), *self.plan[-1].grid)
 
-    def _require_moments(self) -> None:
-        if not self.keep_moments and int(self.fitted):
+    def _require_state(self) -> None:
+        if not self.save_state and int(self.fitted):
             raise RuntimeError(
-                "this head kept its whitening and not its statistics (save_state=false), so images can no longer be "
-                "added or removed; fit again with save_state=true"
+                "this head has overwritten its statistics with their whitening (save_state=false), so that they can no "
+                "longer change; fit again with save_state=true"
             )

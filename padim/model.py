@@ -45,6 +45,10 @@ class PaDiM(nn.Module):
         """Take images that went in out again."""
         self.head.remove(self.features(images))
 
+    def merge(self, other: "PaDiM") -> None:
+        """Add the statistics of another model, of other images and with the same backbone."""
+        self.head.merge(other.head)
+
     def finalise(self) -> None:
         """Turn the statistics into a fitted model."""
         self.head.finalise()

@@ -49,18 +49,9 @@ class PaDiMModule(LightningModule):
         self.automatic_optimization = False
         height, width = image_size
         network = Backbone(**backbone, stages=stages, image_size=(height, width))
-        head = Head(
-            network.channels,
-            network.grids,
-            network.image_size,
-            reduction=reduction["name"],
-            dim=reduction["dim"],
-            seed=seed,
-            eps=covariance["eps"],
-            sigma=anomaly_map["sigma"],
-            interpolation=anomaly_map["interpolation"],
-            keep_moments=save_state,
-        )
+        maps = (network.channels, network.grids, network.image_size)
+        options = {"reduction": reduction["name"], "dim": reduction["dim"], **covariance, **anomaly_map}
+        head = Head(*maps, **options, seed=seed, save_state=save_state)
         self.model = PaDiM(network, head)
         self.pixel_auroc = PixelAUROC()
         self.metrics = MetricCollection(
@@ -69,6 +60,10 @@ class PaDiMModule(LightningModule):
         self.config: dict[str, Any] = {}
         self.scores: dict[int, float] = {}
         self.results: dict[str, float] = {}
+
+    def on_fit_start(self) -> None:
+        if self.trainer.max_epochs != 1:
+            raise ValueError(f"trainer.max_epochs={self.trainer.max_epochs} counts images more than once; it must be 1")
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """None to configure: fitting is counting."""
@@ -107,3 +102,6 @@ class PaDiMModule(LightningModule):
         checkpoint["config"] = self.config
         hyper_parameters = checkpoint["hyper_parameters"]
         hyper_parameters["backbone"] = {**hyper_parameters["backbone"], "weights": None}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.config = checkpoint["config"]

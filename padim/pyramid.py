@@ -18,13 +18,15 @@ from torch import Tensor
 from padim.gaussian import Moments, NotPositiveDefiniteError, covariance, whiten
 from padim.grids import Grid, Level, ancestors, children
 
-# Numbers held at once by the loops over positions: what fits in a core's cache. Changes the speed, never the result.
-CHUNK = 2**19
+# Numbers held at once by the loops over positions: what fits in a core's cache, or keeps a GPU busy. They change the
+# speed and the memory, never the result.
+CPU_CHUNK, GPU_CHUNK = 2**19, 2**26
 
 
-def chunks(positions: int, numbers_each: int) -> Iterator[slice]:
-    """Slices of positions that hold about CHUNK numbers each."""
-    step = max(1, CHUNK // max(1, numbers_each))
+def chunks(positions: int, numbers_each: int, device: torch.device) -> Iterator[slice]:
+    """Slices of positions that hold about as many numbers as suits the device."""
+    chunk = CPU_CHUNK if device.type == "cpu" else GPU_CHUNK
+    step = max(1, chunk // max(1, numbers_each))
     for start in range(0, positions, step):
         yield slice(start, min(start + step, positions))
 
@@ -83,7 +85,7 @@ def whiten_level(
     positions, own, channels = moments.scatter.shape
     parent = ancestry[-1] if len(ancestry) else torch.arange(positions, device=moments.scatter.device)
     groups = children(parent)
-    for chunk in chunks(len(groups), groups.shape[1] * own * channels):
+    for chunk in chunks(len(groups), groups.shape[1] * own * channels, out.device):
         members = groups[chunk]  # (Q, K)
         rows = covariance(moments.scatter[members], moments.count, eps)
         factor = _coarse_factor(coarser, [index[members[:, 0]] for index in ancestry], channels - own, rows)
@@ -127,7 +129,7 @@ def level_distances(
     """*Squared* Mahalanobis distance of one level's own channels given the coarser ones, |W y + bias|^2."""
     batch = own[0].shape[1]
     distances = whitening.new_empty(len(whitening), batch)
-    for chunk in chunks(len(whitening), batch * whitening.shape[2]):
+    for chunk in chunks(len(whitening), batch * whitening.shape[2], whitening.device):
         residual = torch.baddbmm(bias[chunk, None], embeddings(own, ancestry, chunk), whitening[chunk].mT)
         torch.sum(residual.square_(), -1, out=distances[chunk])
     return distances

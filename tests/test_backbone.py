@@ -10,7 +10,6 @@ import torch
 from padim.backbone import Backbone
 from padim.grids import Grid
 
-pytestmark = pytest.mark.filterwarnings("default")
 SIZE = (64, 96)
 
 
@@ -110,6 +109,13 @@ def test_weights_that_are_no_weights(tmp_path: Path) -> None:
     (tmp_path / "weights.onnx").touch()
     with pytest.raises(ValueError, match=r"ends in '.onnx'; allowed are .safetensors and .pth"):
         Backbone("resnet18", (1,), SIZE, weights=str(tmp_path / "weights.onnx"))
+
+
+def test_weights_that_are_nested_or_no_state_dict(tmp_path: Path) -> None:
+    for content, found in (({"state_dict": {}, "epoch": 3}, "the keys state_dict, epoch"), (torch.zeros(2), "Tensor")):
+        torch.save(content, tmp_path / "weights.pth")
+        with pytest.raises(ValueError, match=f"weights.pth holds {found}; it must be the state dict itself"):
+            Backbone("resnet18", (1,), SIZE, weights=str(tmp_path / "weights.pth"))
 
 
 def test_a_pickle_runs_nothing(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from padim.commands import CONF, train
 from padim.commands.run import EXPECTED_WARNINGS
-from padim.data.synthetic import generate
 from tests.commands.test_run import run
+from tests.drawn import draw
 
 GROUPS = sorted(
     f"{path.parent.relative_to(CONF)}={path.stem}" for path in Path(CONF).rglob("*.yaml") if path.parent != Path(CONF)
@@ -49,13 +49,13 @@ def test_every_file_composes_and_instantiates(choice: str, tmp_path: Path, monke
         instantiate(config.trainer, logger=instantiate(config.logger, save_dir=tmp_path))
 
 
-@pytest.mark.parametrize(
-    "node", ["data", "model", "backbone", "layers", "reduction", "covariance", "dataset", "trainer"]
-)
-@pytest.mark.parametrize("separator", [".", ""])
-def test_a_typo_in_any_group_is_refused(node: str, separator: str) -> None:
+NODES = ["data", "model", "backbone", "layers", "reduction", "covariance", "dataset", "trainer", "logger"]
+
+
+@pytest.mark.parametrize("typo", [f"{node}{separator}typo" for node in NODES for separator in (".", "")])
+def test_a_typo_in_any_group_is_refused(typo: str) -> None:
     with pytest.raises(ConfigCompositionException, match="typo"):
-        composed(f"{node}{separator}typo=1")
+        composed(f"{typo}=1")
 
 
 @pytest.mark.parametrize("group", ["backbone", "layers", "reduction", "covariance", "dataset", "trainer", "logger"])
@@ -92,7 +92,7 @@ def test_one_composed_result() -> None:
 @pytest.fixture(scope="module")
 def synthetic(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("synthetic")
-    generate(root / "seed-0" / "board", "board", train=4, test_good=2, per_kind=1)
+    draw(root, "board", train=4, test_good=2)
     return root
 
 

@@ -1,14 +1,17 @@
 """Every command, link and example in the README works."""
 
+import itertools
 import re
 import shlex
 from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 
-from padim.commands import CONF
-from padim.data.synthetic import generate
+from padim.commands import CONF, train
+from tests.commands.test_run import run
+from tests.drawn import draw
 
 CHECKOUT = Path(__file__).parents[1]
 README = (CHECKOUT / "README.md").read_text()
@@ -31,18 +34,39 @@ def test_there_is_something_to_test() -> None:
 
 @pytest.mark.parametrize("command", PADIM_COMMANDS)
 def test_commands_compose(command: str) -> None:
-    """Each job of a sweep too; that a composed command runs is shown in tests/commands."""
+    """Each job of a sweep too."""
     program, *overrides = shlex.split(command)
     assert f'{program} = "padim.commands' in (CHECKOUT / "pyproject.toml").read_text()
-    overrides = [override for override in overrides if override != "-m"]
-    with initialize_config_dir(CONF, version_base="1.3"):
-        for values in zip(*(override.partition("=")[2].split(",") for override in overrides), strict=False):
-            assert compose(
-                program.removeprefix("padim-"),
-                overrides=[
-                    f"{override.partition('=')[0]}={value}" for override, value in zip(overrides, values, strict=True)
-                ],
-            )
+    choices = [
+        [f"{key}={value}" for value in values.split(",")] if "[" not in values else [f"{key}={values}"]
+        for key, _, values in (override.partition("=") for override in overrides if override != "-m")
+    ]
+    for job in itertools.product(*choices):
+        with initialize_config_dir(CONF, version_base="1.3"):
+            config = compose(program.removeprefix("padim-"), overrides=list(job))
+        if program == "padim-train":
+            OmegaConf.resolve(config)
+
+
+@pytest.mark.parametrize("command", [command for command in PADIM_COMMANDS if command.startswith("padim-train")])
+def test_training_commands_run(command: str, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first job of a sweep, on a few small images, and with random weights for want of a hub."""
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    text = command.replace("DIR", str(next(images.glob("*")))).replace("CATEGORY", "board")
+    overrides = [override for override in shlex.split(text)[1:] if override != "-m"]
+    if not any(override.startswith("dataset.root=") for override in overrides):
+        overrides.append(f"dataset.root={images}")
+    first = [override if "[" in override else override.split(",")[0] for override in overrides]
+    tiny = ["dataset.resize=[64,64]", "dataset.image_size=[64,64]", "dataset.category=board", "trainer=debug"]
+    run(monkeypatch, train.main, *first, *tiny, "backbone.weights=random", f"output_dir={tmp_path}")
+    assert (tmp_path / "metrics.json").is_file()
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("images")
+    draw(root, "board", train=4, test_good=1)
+    return root
 
 
 @pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("make ")])
@@ -56,21 +80,17 @@ def test_local_links_lead_somewhere(page: str) -> None:
         assert link.startswith("https://") or (CHECKOUT / link).exists(), link
 
 
-@pytest.mark.parametrize(
-    "choice", re.findall(r"^\| `(\w+)` \| (.*) \|$", README, re.MULTILINE), ids=lambda c: str(c)[:9]
-)
-def test_groups_are_listed_in_full(choice: tuple[str, str]) -> None:
-    group, listed = choice
-    if not (Path(CONF) / group).is_dir():
-        return  # a row of the results
-    stems = {path.stem for path in (Path(CONF) / group).glob("*.yaml")}
-    assert stems <= set(re.findall(r"`(\w+)`", listed))
+def test_every_choice_of_every_group_is_listed() -> None:
+    listed = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", README, re.MULTILINE))
+    for group in Path(CONF).iterdir():
+        if group.is_dir() and group.name != "method":  # there is one
+            assert {path.stem for path in group.glob("*.yaml")} <= set(re.findall(r"`(\w+)`", listed[group.name]))
 
 
 def test_the_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (example,) = [block for language, block in BLOCKS if language == "python"]
     monkeypatch.chdir(tmp_path)
-    generate(tmp_path / "data/synthetic/seed-0/wood", "wood", train=5, test_good=1, per_kind=1)
+    draw(tmp_path / "data/synthetic", "wood", train=5, test_good=1)
     names: dict[str, object] = {}
     exec(example, names)
     assert names["score"].shape == (5,)

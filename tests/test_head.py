@@ -27,7 +27,9 @@ def feature_maps(grids: tuple[Grid, ...], batch: int, seed: int = 0) -> list[Ten
 
 
 def fitted(grids: tuple[Grid, ...], batches: list[list[Tensor]], dtype: torch.dtype = torch.float32, **options) -> Head:
-    head = Head(CHANNELS[: len(grids)], grids, SIZE, **options).to(dtype)
+    head = Head(CHANNELS[: len(grids)], grids, SIZE, **options)
+    if dtype == torch.float64:
+        head.double()  # not float(): in single precision only the mean is float64
     for features in batches:
         head.update([x.to(dtype) for x in features])
     head.finalise()
@@ -101,7 +103,7 @@ def test_update_remove_and_merge_agree(grids: tuple[Grid, ...]) -> None:
 @pytest.mark.parametrize("grids", GRIDS)
 def test_whitening_written_over_the_scatter_is_the_same(grids: tuple[Grid, ...]) -> None:
     train, test = feature_maps(grids, 12), feature_maps(grids, 3, seed=1)
-    head = fitted(grids, [train], keep_moments=False)
+    head = fitted(grids, [train], save_state=False)
     assert torch.equal(head(test).score, fitted(grids, [train])(test).score)
     with pytest.raises(RuntimeError, match="save_state=true"):
         head.update(train)
@@ -109,13 +111,14 @@ def test_whitening_written_over_the_scatter_is_the_same(grids: tuple[Grid, ...])
 
 def test_a_model_says_that_it_is_not_fitted() -> None:
     head, x = Head(CHANNELS, GRIDS[0], SIZE), feature_maps(GRIDS[0], 4)
-    with pytest.raises(RuntimeError, match="not fitted: 0 images are in its statistics"):
+    with pytest.raises(RuntimeError, match="not fitted to the 0 images in its statistics"):
         head(x)
     head.update(x)
     head.finalise()
     head(x)
     head.update(x)
-    with pytest.raises(RuntimeError, match="8 images are in its statistics and 4 in its whitening"):
+    head.remove(x)  # as many as before, and yet not finalised
+    with pytest.raises(RuntimeError, match="not fitted to the 4 images in its statistics"):
         head(x)
 
 
@@ -139,11 +142,57 @@ def test_removing_what_never_went_in_is_named() -> None:
         head.finalise()
 
 
-def test_merging_other_channels_is_refused() -> None:
-    maps = feature_maps(GRIDS[0], 4)
-    head, other = (fitted(GRIDS[0], [maps], reduction="random", dim=9, seed=seed) for seed in (0, 1))
-    with pytest.raises(ValueError, match="different channels"):
-        head.merge(other)
+@pytest.mark.parametrize("other", [(GRIDS[0], 1), (GRIDS[1], 0)])
+def test_merging_other_maps_or_channels_is_refused(other: tuple[tuple[Grid, ...], int]) -> None:
+    """And changes nothing."""
+    x, (grids, seed) = feature_maps(GRIDS[0], 4), other
+    head = fitted(GRIDS[0], [x], reduction="random", dim=9)
+    before = head(x).score
+    with pytest.raises(ValueError, match="cannot merge statistics of other feature maps or channels"):
+        head.merge(fitted(grids, [feature_maps(grids, 5)], reduction="random", dim=9, seed=seed))
+    assert torch.equal(head(x).score, before)
+
+
+def test_maps_of_other_grids_are_refused() -> None:
+    head = fitted(GRIDS[0], [feature_maps(GRIDS[0], 4)])
+    with pytest.raises(ValueError, match=r"this head was made for \[\(12, 56, 56\), "):
+        head(feature_maps(GRIDS[1], 4))
+
+
+def test_a_factorisation_that_fails_leaves_no_half_model() -> None:
+    """Without its state the head has overwritten part of it; with it, a larger eps may help."""
+    train = feature_maps(GRIDS[0], 4)
+    for save_state in (True, False):
+        head = Head(CHANNELS, GRIDS[0], SIZE, eps=0.0, save_state=save_state)
+        head.update(train)
+        with pytest.raises(NotPositiveDefiniteError):
+            head.finalise()
+        with pytest.raises(RuntimeError, match="not fitted"):
+            head(train)
+        head.eps = 0.01
+        if save_state:
+            head.finalise()
+            assert torch.equal(head(train).score, fitted(GRIDS[0], [train])(train).score)
+        else:
+            with pytest.raises(RuntimeError, match="has overwritten its statistics"):
+                head.finalise()
+
+
+def test_an_empty_batch_changes_nothing() -> None:
+    x = feature_maps(GRIDS[0], 4)
+    nothing = [feature[:0] for feature in x]
+    assert torch.equal(fitted(GRIDS[0], [nothing, x, nothing])(x).score, fitted(GRIDS[0], [x])(x).score)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("grids", GRIDS)
+def test_a_gpu_gives_the_same_distances(grids: tuple[Grid, ...]) -> None:
+    train, test = feature_maps(grids, 12), feature_maps(grids, 3, seed=1)
+    head = Head(CHANNELS[: len(grids)], grids, SIZE).cuda()
+    head.update([x.cuda() for x in train])
+    head.finalise()
+    score = head([x.cuda() for x in test]).score.cpu()
+    torch.testing.assert_close(score, fitted(grids, [train])(test).score, rtol=RTOL[torch.float32], atol=0)
 
 
 def test_negative_eps_is_refused() -> None:

@@ -7,7 +7,6 @@ from padim.backbone import Backbone
 from padim.head import Head
 from padim.model import PaDiM
 
-pytestmark = pytest.mark.filterwarnings("default")
 SIZE = (64, 96)
 
 

@@ -36,18 +36,19 @@ _METRICS = {"image AUROC": "image_auroc", "pixel AUROC": "pixel_auroc", "PRO": "
 @contextmanager
 def logged_trainer(config: DictConfig, output_dir: Path) -> Iterator[Trainer]:
     """The configured trainer, whose logger is closed at the end, lest it leak into the next job of a sweep."""
+    level = rank_zero.level
+    failed = True
     with warnings.catch_warnings():
         for message in EXPECTED_WARNINGS:
             warnings.filterwarnings("ignore", message)
         rank_zero.setLevel(logging.WARNING)  # no advertisements
         logger = instantiate(config.logger, save_dir=output_dir)
-        logger.log_hyperparams(OmegaConf.to_container(config, resolve=True))
-        trainer = instantiate(config.trainer, logger=logger, plugins=[AtomicCheckpointIO()])
-        failed = True
         try:
-            yield trainer
+            logger.log_hyperparams(OmegaConf.to_container(config, resolve=True))
+            yield instantiate(config.trainer, logger=logger, plugins=[AtomicCheckpointIO()])
             failed = False
         finally:
+            rank_zero.setLevel(level)
             logger.finalize("failed" if failed else "success")
             if isinstance(logger, WandbLogger):
                 wandb.finish(exit_code=int(failed))
@@ -59,11 +60,11 @@ def test_and_report(
     """Test, then write metrics.json, predictions.csv and extremes.png, and print a table.
 
     Args:
-        facts: numbers about the fit that belong into metrics.json.
+        facts: numbers about the fit, for metrics.json.
     """
     start = time.perf_counter()
     trainer.test(module, data, verbose=False)
-    facts |= {
+    facts = facts | {
         "test_seconds": time.perf_counter() - start,
         "test_images": len(module.scores),
         "peak_memory_mb": peak_memory_mb(),

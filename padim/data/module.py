@@ -6,8 +6,7 @@ from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
 from padim.data.samples import Batch, ImageDataset, Reader, Sample, Size
-
-INTERPOLATIONS = ("bicubic", "bilinear")
+from padim.scoring import INTERPOLATIONS
 
 
 class ImageDataModule(LightningDataModule):
@@ -48,8 +47,8 @@ class ImageDataModule(LightningDataModule):
     def setup(self, stage: str) -> None:
         if stage == "fit":
             self.train_set = self._dataset(self.reader.train())
-        else:
-            self.test_set = self._dataset(self.reader.test())
+        # For a fit as well: what is wrong with the test images is told before the work, not after it.
+        self.test_set = self._dataset(self.reader.test())
 
     def train_dataloader(self) -> DataLoader[Batch]:
         return self._loader(self.train_set)

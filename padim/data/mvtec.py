@@ -18,8 +18,8 @@ SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"}
 class MVTec:
     """Reader of one category."""
 
-    def __init__(self, root: str | Path, category: str) -> None:
-        self.root, self.category = Path(root), category
+    def __init__(self, root: str | Path, category: str | int) -> None:
+        self.root, self.category = Path(root), str(category)  # Hydra reads 10 as a number
 
     def prepare(self) -> None:
         """Nothing to make: the images are there or they are not."""

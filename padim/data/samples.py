@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -35,7 +35,7 @@ class Sample:
 
 
 class Batch(NamedTuple):
-    """Some images of a data set, collated.
+    """Some images of a data set, or one, without the dimension B.
 
     Attributes:
         image: (B, 3, H, W) uint8.
@@ -78,7 +78,7 @@ class ImageDataset(Dataset[Batch]):
         if sample.mask is None:
             mask = np.zeros(self.image_size, bool)
         else:
-            mask = np.asarray(self._frame(_read_mask(sample, image.size), Image.Resampling.NEAREST)) > 0
+            mask = np.asarray(self._frame(_read_mask(sample, image.size), Image.Resampling.NEAREST))
         pixels = np.array(self._frame(image, self.interpolation))
         return Batch(
             torch.from_numpy(pixels).permute(2, 0, 1),
@@ -96,7 +96,9 @@ class ImageDataset(Dataset[Batch]):
 
 def read_rgb(path: Path) -> Image.Image:
     """An image file of any mode, as RGB."""
-    image = _open(path)
+    image = ImageOps.exif_transpose(_open(path))
+    if image.mode == "F":
+        raise ValueError(f"{path} holds floating-point numbers of unknown range; save it with 8 or 16 bits a channel")
     if image.mode.startswith("I"):  # 16 bits: Pillow's own conversion clips instead of scaling
         image = Image.fromarray((np.asarray(image) / 257).round().clip(0, 255).astype(np.uint8))
     return image.convert("RGBA" if "transparency" in image.info else image.mode).convert("RGB")
@@ -110,7 +112,8 @@ def _read_mask(sample: Sample, size: tuple[int, int]) -> Image.Image:
             f"the mask {sample.mask} is {mask.size[0]}x{mask.size[1]} pixels and its image {sample.path} "
             f"{size[0]}x{size[1]}; they must be of one size"
         )
-    return mask.convert("L")
+    values = np.asarray(mask if len(mask.getbands()) == 1 else mask.convert("RGB"))  # a palette's own numbers
+    return Image.fromarray((values if values.ndim == 2 else values.any(-1)) != 0)
 
 
 def _open(path: Path) -> Image.Image:

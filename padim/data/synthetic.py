@@ -17,6 +17,8 @@ from padim.data.mvtec import MVTec
 
 Bytes = npt.NDArray[np.uint8]
 
+VERSION = 1  # of the drawing: raise it with every change of a pixel, lest old pictures be taken for new ones
+
 
 class Category(NamedTuple):
     """How the specimens of a category are made, and what can go wrong with them."""
@@ -46,7 +48,7 @@ CATEGORIES = {
 
 
 class Synthetic(MVTec):
-    """A category of the synthetic data set, drawn under ``root`` / seed-SEED when it is first asked for.
+    """A category of the synthetic data set, drawn under ``root`` / vVERSION-seed-SEED when it is first asked for.
 
     Args:
         root: folder of the data set; seeds lie apart in it.
@@ -58,7 +60,7 @@ class Synthetic(MVTec):
         _recipe(category)
         if seed < 0:
             raise ValueError(f"the seed of the synthetic data set is {seed}: it must be 0 or more")
-        super().__init__(Path(root) / f"seed-{seed}", category)
+        super().__init__(Path(root) / f"v{VERSION}-seed-{seed}", category)
         self.seed = seed
 
     def prepare(self) -> None:

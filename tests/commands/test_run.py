@@ -15,9 +15,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from padim.checkpoint import load_module, read_checkpoint
 from padim.commands import evaluate, train
-from padim.data.synthetic import generate
 from padim.module import PaDiMModule
 from tests.commands.wandb_run import read_run
+from tests.drawn import draw
 
 TINY = ["dataset.resize=[72,72]", "dataset.image_size=[64,64]", "reduction.dim=20", "data.batch_size=4"]
 
@@ -26,7 +26,7 @@ TINY = ["dataset.resize=[72,72]", "dataset.image_size=[64,64]", "reduction.dim=2
 def synthetic(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small synthetic data set where the reader looks for it."""
     root = tmp_path_factory.mktemp("synthetic")
-    generate(root / "seed-0" / "board", "board", train=7, test_good=4, per_kind=1)
+    draw(root, "board", train=7, test_good=4)
     return root
 
 
@@ -141,19 +141,68 @@ def test_without_its_state_a_checkpoint_is_smaller_and_scores_the_same(
 def test_evaluating_other_images(
     finished: tuple[Path, str], synthetic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    generate(synthetic / "seed-0" / "wood", "wood", train=2, test_good=2, per_kind=1)
+    draw(synthetic, "wood", train=2, test_good=2)
     checkpoint = f"checkpoint={finished[0] / 'padim.ckpt'}"
     run(monkeypatch, evaluate.main, checkpoint, f"output_dir={tmp_path}", "dataset.category=wood")
     assert {Path(row["path"]).parents[2].name for row in rows(tmp_path / "predictions.csv")} == {"wood"}
 
 
+def test_another_data_set_keeps_the_preprocessing(
+    finished: tuple[Path, str], synthetic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Read as MVTec AD, the same images give the same scores: 72 pixels cropped to 64, not 256 to 224."""
+    root = next(synthetic.glob("*/board")).parent
+    data = ["dataset=mvtec", f"dataset.root={root}", "dataset.category=board", "data.batch_size=4"]
+    run(monkeypatch, evaluate.main, f"checkpoint={finished[0] / 'padim.ckpt'}", f"output_dir={tmp_path}", *data)
+    assert (tmp_path / "predictions.csv").read_bytes() == (finished[0] / "predictions.csv").read_bytes()
+
+
+@pytest.mark.parametrize("target", ["pathlib.Path.touch", "padim.data.synthetic.tempfile._os.system", "os.system"])
+def test_a_checkpoint_cannot_choose_what_runs(
+    finished: tuple[Path, str], target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = torch.load(finished[0] / "padim.ckpt", weights_only=True)
+    checkpoint["config"]["dataset"]["reader"] = {"_target_": target, "_args_": [str(tmp_path / "executed")]}
+    torch.save(checkpoint, tmp_path / "padim.ckpt")
+    with pytest.raises(ValueError, match="names no data set of padim; choose one"):
+        run(monkeypatch, evaluate.main, f"checkpoint={tmp_path / 'padim.ckpt'}", f"output_dir={tmp_path / 'out'}")
+    assert not (tmp_path / "executed").exists()
+
+
+def test_one_training_image_is_too_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw(tmp_path, "wood", train=1, test_good=1)
+    overrides = [f"output_dir={tmp_path}", f"dataset.root={tmp_path}", "dataset.category=wood", *TINY]
+    with pytest.raises(ValueError, match="at least 2 images, found 1; give more training images"):
+        run(monkeypatch, train.main, *overrides)
+    assert not (tmp_path / "padim.ckpt").exists()
+
+
+def test_two_epochs_are_refused(synthetic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They would count every image twice."""
+    overrides = [f"output_dir={tmp_path}", f"dataset.root={synthetic}", *TINY, "trainer.max_epochs=2"]
+    with pytest.raises(ValueError, match=r"trainer.max_epochs=2 counts images more than once; it must be 1"):
+        run(monkeypatch, train.main, *overrides)
+
+
+def test_an_unfitted_checkpoint_is_refused(
+    finished: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = torch.load(finished[0] / "padim.ckpt", weights_only=True)
+    checkpoint["state_dict"]["model.head.fitted"].zero_()
+    torch.save(checkpoint, tmp_path / "padim.ckpt")
+    with pytest.raises(RuntimeError, match="not fitted to the 7 images in its statistics"):
+        run(monkeypatch, evaluate.main, f"checkpoint={tmp_path / 'padim.ckpt'}", f"output_dir={tmp_path / 'out'}")
+
+
 def test_a_sweep_runs_its_jobs_apart(synthetic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     overrides = [f"output_dir={tmp_path}", f"dataset.root={synthetic}", *TINY[:2], "trainer=debug"]
     run(monkeypatch, train.main, "-m", *overrides, "reduction.dim=4,5")
-    jobs = sorted(path.parent for path in tmp_path.rglob("metrics.json"))
+    jobs = sorted(path.parent for path in tmp_path.glob("*/metrics.json"))
     dims = [read_checkpoint(job / "padim.ckpt")["config"]["reduction"]["dim"] for job in jobs]
     assert dims == [4, 5]
-    assert all("output_dir" not in str(job) for job in jobs)
+    # their names have = and , in them, and still make a path that padim-evaluate takes
+    run(monkeypatch, evaluate.main, f"checkpoint='{jobs[0]}/padim.ckpt'", f"output_dir={tmp_path / 'again'}")
+    assert (tmp_path / "again" / "metrics.json").is_file()
 
 
 def test_tensorboard_gets_the_metrics(synthetic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,11 +57,41 @@ def test_colour_images_of_every_mode(tmp_path: Path) -> None:
     alpha.putalpha(Image.fromarray(GREY))
     transparent = image.quantize(64)
     transparent.info["transparency"] = bytes(range(64))
-    for name, variant in (("alpha.png", alpha), ("palette.png", transparent), ("four.jpg", image.convert("CMYK"))):
-        read = np.asarray(read_rgb(saved(tmp_path, variant, name))).astype(int)
-        assert read.shape == (8, 8, 3)
-        if name == "alpha.png":
-            np.testing.assert_array_equal(read, RGB)
+    expected = {"alpha.png": RGB, "palette.png": np.asarray(image.quantize(64).convert("RGB"))}
+    expected["four.tif"] = np.asarray(image.convert("CMYK").convert("RGB"))
+    variants = {"alpha.png": alpha, "palette.png": transparent, "four.tif": image.convert("CMYK")}
+    for name, variant in variants.items():
+        np.testing.assert_array_equal(np.asarray(read_rgb(saved(tmp_path, variant, name))), expected[name])
+
+
+def test_a_photograph_is_turned_as_its_camera_says(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # orientation: a quarter turn
+    Image.fromarray(RGB).save(tmp_path / "image.png", exif=exif)
+    np.testing.assert_array_equal(np.asarray(read_rgb(tmp_path / "image.png")), np.rot90(RGB, -1))
+
+
+def test_floating_point_pixels_are_refused(tmp_path: Path) -> None:
+    path = saved(tmp_path, Image.fromarray(np.ones((8, 8), np.float32)), "image.tif")
+    with pytest.raises(ValueError, match="floating-point numbers of unknown range"):
+        read_rgb(path)
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "1", "RGB", "RGBA", "I;16"])
+def test_whatever_is_not_0_in_a_mask_is_anomalous(tmp_path: Path, mode: str) -> None:
+    truth = np.eye(8, dtype=np.uint8)
+    match mode:
+        case "P":
+            mask = Image.fromarray(truth)
+            mask.putpalette([0, 0, 0, 0, 0, 1])
+        case "RGB" | "RGBA":
+            mask = Image.fromarray(np.stack([0 * truth, 0 * truth, truth], -1)).convert(mode)
+        case "I;16":
+            mask = Image.fromarray(truth.astype(np.uint16))
+        case _:
+            mask = Image.fromarray(truth).point(lambda value: 255 * value).convert(mode)
+    sample = Sample(saved(tmp_path, Image.fromarray(RGB)), "hole", saved(tmp_path, mask, "mask.png"))
+    np.testing.assert_array_equal(dataset(sample)[0].mask.numpy(), truth > 0)
 
 
 def test_image_and_mask_are_framed_alike(tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ def test_prepare_draws_once_and_the_reader_finds_all(tmp_path: Path, blank: list
     assert all((sample.mask is None) == (sample.kind == "good") for sample in test)
     data.prepare()
     assert len(blank) == 156
-    assert [path.name for path in (tmp_path / "seed-7").iterdir()] == ["fabric"]
+    assert [path.name for path in (Synthetic(tmp_path, "fabric", 7).root).iterdir()] == ["fabric"]
 
 
 def test_the_slower_of_two_processes_discards_its_copy(
@@ -118,13 +118,13 @@ def test_the_slower_of_two_processes_discards_its_copy(
 ) -> None:
     def overtaken(folder: Path, category: str, seed: int) -> None:
         generate(folder, category, seed, train=1, test_good=1, per_kind=1)
-        generate(tmp_path / "seed-0/wood", category, seed, train=2, test_good=1, per_kind=1)
+        generate(Synthetic(tmp_path, "wood").root / "wood", category, seed, train=2, test_good=1, per_kind=1)
 
     monkeypatch.setattr(synthetic, "generate", overtaken)
     data = Synthetic(tmp_path, "wood")
     data.prepare()
     assert len(data.train()) == 2
-    assert [path.name for path in (tmp_path / "seed-0").iterdir()] == ["wood"]
+    assert [path.name for path in Synthetic(tmp_path, "wood").root.iterdir()] == ["wood"]
 
 
 def test_an_interrupted_prepare_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,7 +135,7 @@ def test_an_interrupted_prepare_leaves_nothing(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(synthetic, "generate", interrupted)
     with pytest.raises(KeyboardInterrupt):
         Synthetic(tmp_path, "wood").prepare()
-    assert list((tmp_path / "seed-0").iterdir()) == []
+    assert list(Synthetic(tmp_path, "wood").root.iterdir()) == []
 
 
 def test_errors_name_what_is_allowed(tmp_path: Path) -> None:
