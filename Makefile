@@ -1,6 +1,8 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
+# Threads that wait sleep instead of spinning: a busy neighbour on few cores would stall every tiny parallel loop.
+test test-slow: export OMP_WAIT_POLICY = passive
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile

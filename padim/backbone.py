@@ -122,9 +122,12 @@ def _read_weights(name: str, weights: str | None, seed: int) -> dict[str, Tensor
                 return timm.create_model(name).state_dict()
         case "imagenet":
             return _download(name)
-    path = Path(weights)
+    return _read_file(Path(weights))
+
+
+def _read_file(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
-        raise FileNotFoundError(f"backbone.weights={weights} is no file; allowed are imagenet, random or a path")
+        raise FileNotFoundError(f"backbone.weights={path} is no file; allowed are imagenet, random or a path")
     read: Callable[[Path], dict[str, Tensor]]
     match path.suffix:
         case ".safetensors":
@@ -132,7 +135,7 @@ def _read_weights(name: str, weights: str | None, seed: int) -> dict[str, Tensor
         case ".pth" | ".pt":
             read = partial(torch.load, map_location="cpu", weights_only=True)
         case suffix:
-            raise ValueError(f"backbone.weights={weights} ends in {suffix!r}; allowed are .safetensors and .pth")
+            raise ValueError(f"backbone.weights={path} ends in {suffix!r}; allowed are .safetensors and .pth")
     try:
         content = read(path)
     except (SafetensorError, UnpicklingError, RuntimeError, EOFError) as error:

@@ -124,7 +124,7 @@ class Head(nn.Module):
         self._fold(features, gaussian.update)
 
     def remove(self, features: Sequence[Tensor]) -> None:
-        """Take images that went in out again, see :func:`padim.gaussian.remove`; then :meth:`finalise` again."""
+        """Take images that went in out again; then :meth:`finalise` again."""
         self._fold(features, gaussian.remove)
 
     def _fold(self, features: Sequence[Tensor], fold: Callable[[Moments, Tensor], Moments]) -> None:
@@ -174,8 +174,7 @@ class Head(nn.Module):
             )
         squared = self._squared_distances(self.own_vectors(features))
         distance = squared.sum(1).sqrt()
-        # 0 where the distance is 0
-        level_distances = squared / distance.clamp_min(torch.finfo(distance.dtype).tiny)[:, None]
+        level_distances = squared / distance.clamp_min(torch.finfo(distance.dtype).tiny)[:, None]  # 0 / 0 is 0 here
         anomaly_map = self.smooth(distance)
         return Prediction(scoring.image_score(anomaly_map), anomaly_map, level_distances)
 

@@ -34,15 +34,13 @@ def main() -> None:
 
 def offer_data(checkpoint: dict[str, Any]) -> None:
     """Make ``dataset=from_checkpoint`` and its preprocessing known to Hydra."""
-    dataset = checkpoint["config"].get("dataset")
-    if dataset is None:  # saved by other means than padim-train
-        return
-    store = ConfigStore.instance()
-    preprocessing = {name: dataset[name] for name in PREPROCESSING}
-    store.store("from_checkpoint", preprocessing, group="preprocessing", package="dataset")
+    dataset = checkpoint["config"].get("dataset", {})  # none where saved by other means than padim-train
+    preprocessing = {name: dataset[name] for name in PREPROCESSING if name in dataset}
     # Hydra would call whatever a foreign checkpoint names.
-    if all(map(_is_reader, _targets(dataset))):
-        store.store("from_checkpoint", dataset, group="dataset")
+    trusted = dataset if all(map(_is_reader, _targets(dataset))) else {}
+    store = ConfigStore.instance()
+    store.store("from_checkpoint", trusted, group="dataset")
+    store.store("from_checkpoint", preprocessing, group="preprocessing", package="dataset")
 
 
 def _targets(node: Any) -> Iterator[str]:

@@ -78,7 +78,7 @@ class ImageDataset(Dataset[Batch]):
         if sample.mask is None:
             mask = np.zeros(self.image_size, bool)
         else:
-            mask = np.asarray(self._frame(_read_mask(sample, image.size), Image.Resampling.NEAREST))
+            mask = np.array(self._frame(_read_mask(sample, image.size), Image.Resampling.NEAREST))
         pixels = np.array(self._frame(image, self.interpolation))
         return Batch(
             torch.from_numpy(pixels).permute(2, 0, 1),
