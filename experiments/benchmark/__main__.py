@@ -2,8 +2,10 @@
 
 import argparse
 import logging
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import cycle
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -13,7 +15,17 @@ from torch.utils.data import DataLoader
 
 from experiments.benchmark import processes
 from experiments.benchmark.report import HEADER, Row, page
-from experiments.benchmark.timing import Pair, against_backbone, alternate, batches, composed, fit, fit_against_backbone
+from experiments.benchmark.timing import (
+    Pair,
+    against_backbone,
+    alternate,
+    batches,
+    composed,
+    fit,
+    fit_against_backbone,
+    others_seconds,
+    repeat,
+)
 from padim.data.samples import Batch
 from padim.data.synthetic import generate
 from padim.model import PaDiM
@@ -81,21 +93,21 @@ def rows(plan: Plan, drawn: tuple[str, ...], real: tuple[str, ...]) -> Iterator[
 
 def memory_rows(plan: Plan, drawn: tuple[str, ...], real: tuple[str, ...]) -> Iterator[Row]:
     small, large = plan.models[0], plan.models[-1]
-    peak = partial(processes.fit_peak_mb, (*drawn, *small.overrides))
+    peak = partial(processes.fit_peak_gb, (*drawn, *small.overrides))
     few, many = small.fits[0], small.fits[-1]
     pairs = alternate(lambda: peak(many), lambda: peak(few), plan.repetitions)
-    yield Row(f"peak memory of a fit: N = {many} / N = {few}", small.name, pairs, "MiB", 1.02)
+    yield Row(f"peak memory of a fit: N = {many} / N = {few}", small.name, pairs, "GB", 1.02)
 
-    gigabytes = processes.train_peak_mb((*real, *large.overrides)) * 2**20 / 1e9
-    yield Row("peak memory of `padim-train` / 4 GB", large.name, [(gigabytes, 4.0)], "GB", 1.0)
+    whole = processes.train_peak_gb((*real, *large.overrides))
+    yield Row("peak memory of `padim-train` / 4 GB", large.name, [(whole, 4.0)], "GB", 1.0)
 
 
 def command_rows(plan: Plan, drawn: tuple[str, ...], real: tuple[str, ...]) -> Iterator[Row]:
     model = plan.models[0]
-    whole = [
-        processes.whole_and_backbone((*real, *model.overrides), backbone_first=bool(i % 2))
-        for i in range(plan.repetitions)
-    ]
+    orders = cycle((False, True))
+    whole = repeat(
+        lambda: processes.whole_and_backbone((*real, *model.overrides), backbone_first=next(orders)), plan.repetitions
+    )
     yield Row("`padim-train` without imports / backbone on all its images", model.name, whole, "s", 1.6)
 
     first_batch = partial(processes.seconds_to_first_batch, drawn)
@@ -114,18 +126,19 @@ def model_rows(model: Model, drawn: tuple[str, ...], repetitions: int) -> Iterat
 
 
 def step_rows(model: Model, padim: PaDiM, loader: DataLoader[Batch], repetitions: int) -> Iterator[Row]:
-    """Every step on its own; what is shorter is repeated more often."""
+    """Every step on its own, on one batch of the loader or on smaller ones that add up to it."""
     images = next(iter(loader)).image
     features = padim.features(images)
 
     def row(what: str, step: Callable[[], object], size: int, target: float | None = None) -> Row:
-        pairs = against_backbone(step, padim, images[:size], repetitions * len(images) // size)
-        what = f"{what} / backbone, batch {size}"
-        return Row(what, model.name, per_image(pairs, size), "ms per image", target, ".1%")
+        pairs = against_backbone(step, padim, images[:size], len(images) // size, repetitions)
+        return Row(
+            f"{what} / backbone, batch {size}", model.name, per_image(pairs, len(images)), "ms per image", target, ".1%"
+        )
 
     yield row("loading", lambda: next(iter(loader)), len(images))
     yield row("update", lambda: padim.head.update(features), len(images))
-    pairs = against_backbone(padim.finalise, padim, images, repetitions)
+    pairs = against_backbone(padim.finalise, padim, images, 1, repetitions)
     yield Row(f"factorisation / backbone, batch {len(images)}", model.name, pairs, "s", model.finalise)
     for size, target in model.head.items():
         some = [feature[:size] for feature in features]
@@ -147,18 +160,29 @@ def main() -> None:
     for name in ("pytorch_lightning", "padim"):  # of random weights and of absent GPUs, once per fit
         logging.getLogger(name).setLevel(logging.ERROR)
 
-    plan, table = QUICK if arguments.quick else FULL, []
+    plan = QUICK if arguments.quick else FULL
+    start, others = time.perf_counter(), others_seconds()
     with TemporaryDirectory() as folder:
         generate(Path(folder) / "seed-0" / "board", "board", 0, *plan.drawn)
         drawn = (f"dataset.root={folder}",)
         real = ("dataset=mvtec", f"dataset.root={arguments.mvtec}") if arguments.mvtec else drawn
-        print(HEADER)
-        for row in rows(plan, drawn, real):
-            print(row, flush=True)
-            table.append(row)
+        table = show(rows(plan, drawn, real))
     if arguments.write:
         options = " --quick" * arguments.quick + " --mvtec DIR" * bool(arguments.mvtec) + " --write"
-        arguments.write.write_text(page(table, f"python -m experiments.benchmark{options}"))
+        took = time.perf_counter() - start
+        arguments.write.write_text(
+            page(table, f"python -m experiments.benchmark{options}", took, (others_seconds() - others) / took)
+        )
+
+
+def show(rows: Iterator[Row]) -> list[Row]:
+    """Print each row as soon as it is measured."""
+    print(HEADER)
+    table = []
+    for row in rows:
+        print(row, flush=True)
+        table.append(row)
+    return table
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 BARE_IMPORT = "import torch, timm, pytorch_lightning, time; print(time.time())"
+GB_PER_MIB = 2**20 / 1e9
 
 
 def seconds_to_first_batch(overrides: Sequence[str]) -> float:
@@ -37,17 +38,17 @@ def whole_and_backbone(overrides: Sequence[str], backbone_first: bool) -> tuple[
     return whole, backbone
 
 
-def fit_peak_mb(overrides: Sequence[str], images: int) -> float:
-    """Peak memory, MiB, of a process that fits so many images."""
-    return float(_python(_child("print_fit_peak", str(images), *overrides)))
+def fit_peak_gb(overrides: Sequence[str], images: int) -> float:
+    """Peak memory, GB, of a process that fits so many images."""
+    return float(_python(_child("print_fit_peak", str(images), *overrides))) * GB_PER_MIB
 
 
-def train_peak_mb(overrides: Sequence[str]) -> float:
-    """Peak memory, MiB, of ``padim-train``, test included."""
+def train_peak_gb(overrides: Sequence[str]) -> float:
+    """Peak memory, GB, of ``padim-train``, test included."""
     with TemporaryDirectory() as folder:
         _python(["-m", "padim.commands.train", *overrides, f"output_dir={folder}"])
         metrics = json.loads((Path(folder) / "metrics.json").read_text())
-    return float(metrics["peak_memory_mb"])
+    return float(metrics["peak_memory_mb"]) * GB_PER_MIB
 
 
 def _child(function: str, *arguments: str) -> list[str]:
@@ -85,14 +86,16 @@ def print_whole_and_backbone(order: str, *overrides: str) -> None:
     from experiments.benchmark.timing import seconds
     from padim.commands.train import main
 
+    def of_backbone() -> float:
+        return seconds(_backbone_on_all_images(overrides))
+
     sys.argv = ["padim-train", *overrides]
-    extract = _backbone_on_all_images(overrides)
     if order == "backbone_first":
-        backbone = seconds(extract)
+        backbone = of_backbone()
         whole = seconds(main)
     else:
         whole = seconds(main)
-        backbone = seconds(extract)
+        backbone = of_backbone()
     print(json.dumps([whole, backbone]))
 
 
@@ -124,4 +127,5 @@ def print_fit_peak(images: str, *overrides: str) -> None:
 
 
 if __name__ == "__main__":
-    globals()[sys.argv[1]](*sys.argv[2:])
+    functions = (print_at_first_batch, print_whole_and_backbone, print_fit_peak)
+    {function.__name__: function for function in functions}[sys.argv[1]](*sys.argv[2:])

@@ -28,7 +28,8 @@ Written by `{command}` on {date}; do not edit, run it again.
 - versions: python {python}, {versions}
 
 Every figure is the median of ratios; the two sides of a ratio are measured in turn within one run, with random weights
-and images of 224 pixels. N is the number of training images.
+and images of 224 pixels. N is the number of training images. The run took {minutes:.0f} minutes; meanwhile other
+processes used {others:.2f} cores. What they disturbed most was measured again.
 
 {table}
 """
@@ -74,10 +75,18 @@ class Row:
         return f"**missed by {excess:{self.form}}**" if excess > 0 else "met"
 
 
-def page(rows: Sequence[Row], command: str) -> str:
-    """The table with what it takes to judge it, and the notes of those who tried to improve it."""
+def page(rows: Sequence[Row], command: str, seconds: float, others: float) -> str:
+    """The table with what it takes to judge it, and the notes of those who tried to improve it.
+
+    Args:
+        command: that measured it.
+        seconds: it took.
+        others: cores that other processes used meanwhile.
+    """
     generated = PAGE.format(
         command=command,
+        minutes=seconds / 60,
+        others=others,
         date=datetime.date.today(),
         processor=_processor(),
         threads=torch.get_num_threads(),
