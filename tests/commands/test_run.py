@@ -242,6 +242,14 @@ def test_a_failing_run_closes_wandb(synthetic: Path, tmp_path: Path, monkeypatch
     assert read_run(file).exit_code == 1
 
 
+def test_the_peak_memory_is_not_the_parents() -> None:
+    """Linux hands the peak of the parent on to a child as its ru_maxrss."""
+    held = torch.ones(2**29)  # 2 GiB
+    script = "from padim.commands.run import peak_memory_mb; print(peak_memory_mb())"
+    printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert 50 < float(printed) < held.nbytes / 2**20
+
+
 def test_a_typo_is_refused_before_any_work(tmp_path: Path) -> None:
     result = command("train", "reduction.dmi=20", f"output_dir={tmp_path}")
     assert result.returncode == 1

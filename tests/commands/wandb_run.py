@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import wandb
 from wandb.proto import wandb_internal_pb2
 
 BLOCK = 32 * 1024
@@ -27,6 +28,7 @@ class Run:
 
 
 def read_run(path: Path) -> Run:
+    wandb.teardown()  # finish() asks W&B's service to close the file and does not wait; this does
     run = Run()
     for record in _records(path.read_bytes()):
         match record.WhichOneof("record_type"):
