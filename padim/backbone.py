@@ -1,22 +1,21 @@
 """A frozen timm network, cut after its last tap: images -> feature maps."""
 
-import logging
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from difflib import get_close_matches
 from functools import partial
-from pathlib import Path
-from pickle import UnpicklingError
-from typing import Any, cast
+from typing import Any
 
-import safetensors.torch
 import timm
 import torch
-from safetensors import SafetensorError
-from timm.layers import create_feature_extractor
+from timm.layers import to_2tuple
+from timm.models import PretrainedCfg
 from torch import Tensor, nn
 
 from padim.grids import Grid
-
-log = logging.getLogger(__name__)
+from padim.taps import cut, tap_names
+from padim.weights import fill, held_by_files, read_weights
 
 
 class Backbone(nn.Module):
@@ -24,14 +23,14 @@ class Backbone(nn.Module):
 
     Args:
         name: of a timm architecture.
-        stages: which feature maps, fine to coarse. Without ``taps``, stage k is the last map of stride 2^(k+1):
-            1, 2, 3 are strides 4, 8, 16. With them, stage k is ``taps[k - 1]``.
+        stages: which feature maps, in the network's order. Without ``taps``, stage k is the last map of stride 2^(k+1):
+            1, 2, 3 are strides 4, 8, 16. With them, stage k is ``taps[k - 1]``. Any module goes by its own name, too.
         image_size: height and width of the images.
         weights: ``imagenet`` (the pretrained tag below, from the hub), ``random``, the path of a .safetensors or .pth
             file, or None: NaN, to be filled from a checkpoint.
         tag: of the pretrained weights.
         taps: names of the network's modules, where the stages are not what is wanted.
-        seed: of random weights, which depend on nothing else.
+        seed: of random weights, which depend on nothing else (a transformer's on the image size as well).
 
     Attributes:
         taps: name of the module that each feature map comes from.
@@ -43,7 +42,7 @@ class Backbone(nn.Module):
     def __init__(
         self,
         name: str,
-        stages: Sequence[int],
+        stages: Sequence[int | str],
         image_size: Grid,
         weights: str | None = "random",
         tag: str | None = None,
@@ -51,107 +50,92 @@ class Backbone(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        if not timm.is_model(name):
-            raise ValueError(f"timm has no network {name!r}; timm.list_models('*resnet*') lists some that it has")
         tagged = f"{name}.{tag}" if tag else name
-        with torch.device("meta"):
-            model = timm.create_model(tagged).eval()
-            self.taps = _tap_names(model, stages, taps)
-            self.network = create_feature_extractor(model, self.taps)
-            maps = self.network(torch.empty(1, 3, *image_size)).values()
-        self.channels = [feature.shape[1] for feature in maps]
-        self.grids: list[Grid] = [(feature.shape[2], feature.shape[3]) for feature in maps]
+        options: dict[str, Any] = {"img_size": image_size} if _configuration(name, tag).fixed_input_size else {}
+        build = partial(timm.create_model, tagged, **options)
+        with torch.device("meta"), _explained(tagged, image_size, native_size(name, tag)):
+            model = build().eval()
+            _check_patches(model, image_size)
+            trained_on, in_file = timm.data.resolve_model_data_config(model), held_by_files(model)
+            self.taps = tap_names(model, stages, taps)
+            self.network, self.indices = cut(model, self.taps)
+            maps = self(torch.empty(1, 3, *image_size))
+        self.channels, self.grids = _shapes(maps, self.taps, image_size, traced=self.indices is None)
         self.image_size = image_size
-        trained_on = timm.data.resolve_model_data_config(model)
         self.mean, self.std = trained_on["mean"], trained_on["std"]
-        self._fill(_read_weights(tagged, weights, seed), set(model.state_dict()), f"weights={weights}")
+        given = None if weights is None else read_weights(tagged, weights, seed, build, model)
+        fill(self.network, given, in_file, build, f"weights={weights}")
         self.requires_grad_(False)
         self.eval()
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Feature maps (B, C_m, h_m, w_m) of normalised images (B, 3, H, W)."""
-        return list(self.network(images).values())
+        if self.indices is None:
+            return list(self.network(images).values())
+        network: Any = self.network
+        return network.forward_intermediates(images, indices=self.indices, intermediates_only=True)
 
     def train(self, mode: bool = True) -> "Backbone":
         """Frozen means frozen: batch norm keeps its running statistics whatever the trainer asks for."""
         return super().train(False)
 
-    def _fill(self, weights: dict[str, Tensor] | None, of_model: set[str], source: str) -> None:
-        # never used in eval mode, and absent from old files
-        own = {key: value for key, value in self.network.state_dict().items() if "num_batches_tracked" not in key}
-        if weights is None:
-            weights = {key: torch.full(value.shape, torch.nan, dtype=value.dtype) for key, value in own.items()}
-        wrong = [f"{key} is missing" for key in own if key not in weights]
-        wrong += [f"{key} is unknown" for key in weights if key not in of_model]
-        wrong += [
-            f"{key} has shape {tuple(weights[key].shape)}, not {tuple(own[key].shape)}"
-            for key in own
-            if key in weights and weights[key].shape != own[key].shape
-        ]
-        if wrong:
-            raise ValueError(
-                f"{source} belongs to another network: {'; '.join(wrong[:3])} ({len(wrong)} such keys). "
-                "Give a file of this network, or the backbone of this file"
-            )
-        counters = {k: torch.tensor(0) for k in self.network.state_dict() if k not in own}
-        self.network.load_state_dict({key: weights[key] for key in own} | counters, assign=True)
+
+def native_size(name: str, tag: str | None = None) -> Grid:
+    """Height and width of the images that the network was trained on; needs no network and no weights."""
+    _, height, width = _configuration(name, tag).input_size
+    return height, width
 
 
-def _tap_names(model: nn.Module, stages: Sequence[int], taps: Sequence[str] | None) -> list[str]:
-    """Names of the modules whose output is tapped, in the order of the stages."""
-    if taps is None:
-        maps = cast(Any, model).feature_info
-        of_stage = {info["reduction"].bit_length() - 2: info["module"] for info in maps}
-    else:
-        of_stage = dict(enumerate(taps, 1))
-    of_stage = {stage: name for stage, name in of_stage.items() if stage > 0}
-    if not stages or list(stages) != sorted(set(stages)) or not set(stages) <= set(of_stage):
-        known = ", ".join(f"{stage} ({name})" for stage, name in of_stage.items())
-        raise ValueError(f"layers {list(stages)} are not ascending stages of this network; it has {known}")
-    return [of_stage[stage] for stage in stages]
-
-
-def _read_weights(name: str, weights: str | None, seed: int) -> dict[str, Tensor] | None:
-    match weights:
-        case None:
-            return None
-        case "random":
-            log.warning("The backbone's weights are random: good for a demonstration, not for figures to publish.")
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(seed)
-                return timm.create_model(name).state_dict()
-        case "imagenet":
-            return _download(name)
-    return _read_file(Path(weights))
-
-
-def _read_file(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise FileNotFoundError(f"backbone.weights={path} is no file; allowed are imagenet, random or a path")
-    read: Callable[[Path], dict[str, Tensor]]
-    match path.suffix:
-        case ".safetensors":
-            read = safetensors.torch.load_file
-        case ".pth" | ".pt":
-            read = partial(torch.load, map_location="cpu", weights_only=True)
-        case suffix:
-            raise ValueError(f"backbone.weights={path} ends in {suffix!r}; allowed are .safetensors and .pth")
+def _configuration(name: str, tag: str | None) -> PretrainedCfg:
+    """What timm says of the pretrained weights."""
+    if not timm.is_model(name):
+        close = get_close_matches(name, timm.list_models(), n=4)
+        hint = f"close are {', '.join(close)}" if close else "timm.list_models('*resnet*') lists some that it has"
+        raise ValueError(f"timm has no network {name!r}; {hint}")
     try:
-        content = read(path)
-    except (SafetensorError, UnpicklingError, RuntimeError, EOFError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"cannot read the weights {path} ({reason}); give a state dict, saved whole") from error
-    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
-        found = f"the keys {', '.join(map(str, content))}" if isinstance(content, dict) else type(content).__name__
-        raise ValueError(f"{path} holds {found}; it must be the state dict itself, names to tensors")
-    return content
+        return timm.get_pretrained_cfg(f"{name}.{tag}" if tag else name) or PretrainedCfg()
+    except RuntimeError:
+        known = [weights.partition(".")[2] for weights in timm.list_pretrained(name)]
+        raise ValueError(
+            f"timm has no weights {tag!r} of {name}; backbone.tag may be {', '.join([*known[:8], 'null'])}"
+        ) from None
 
 
-def _download(name: str) -> dict[str, Tensor]:
+@contextmanager
+def _explained(name: str, size: Grid, native: Grid) -> Iterator[None]:
+    """What a network says of images that it cannot take, with what it can."""
     try:
-        return timm.create_model(name, pretrained=True).state_dict()
-    except OSError as error:  # what every failure of the connection is
-        raise ConnectionError(
-            f"cannot fetch the weights of {name} from the hub ({error}). On a machine without network copy the file "
-            "there and give its path: backbone.weights=FILE.safetensors or FILE.pth"
+        yield
+    except (AssertionError, RuntimeError, TypeError) as error:
+        raise ValueError(
+            f"{name} cannot take images of {size[0]}x{size[1]} pixels ({error}); "
+            f"it was trained on dataset.image_size=[{native[0]},{native[1]}]"
         ) from error
+
+
+def _check_patches(model: nn.Module, size: Grid) -> None:
+    patch = to_2tuple(getattr(getattr(model, "patch_embed", None), "patch_size", 1))
+    if any(side % step for side, step in zip(size, patch, strict=True)):
+        below = [max(side // step, 1) * step for side, step in zip(size, patch, strict=True)]
+        above = [-(-side // step) * step for side, step in zip(size, patch, strict=True)]
+        raise ValueError(
+            f"image_size={list(size)} does not divide into the network's patches of {patch[0]}x{patch[1]}; "
+            f"allowed are their multiples, such as {below} and {above}"
+        )
+
+
+def _shapes(maps: list[Tensor], taps: list[str], size: Grid, traced: bool) -> tuple[list[int], list[Grid]]:
+    """Channels and grids of the feature maps."""
+    for feature, tap in zip(maps, taps, strict=True):
+        if feature.ndim != 4 or (traced and not _has_one_stride(feature, size)):
+            raise ValueError(
+                f"{tap} gives a tensor of shape {tuple(feature.shape)}, no feature map (B, C, h, w) of "
+                f"{size[0]}x{size[1]} pixels; tap a block or a convolution, or give stages by number"
+            )
+    return [feature.shape[1] for feature in maps], [(feature.shape[2], feature.shape[3]) for feature in maps]
+
+
+def _has_one_stride(feature: Tensor, size: Grid) -> bool:
+    """Whether both axes have the same stride, but for rounding. They have not where the channels come last."""
+    cells = list(zip(size, feature.shape[2:], strict=True))
+    return max(side / (n + 1) for side, n in cells) < min(side / (n - 1) if n > 1 else math.inf for side, n in cells)
