@@ -1,5 +1,6 @@
 """One image of a data set, from its path to a batch."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -15,6 +16,20 @@ Size = tuple[int, int]
 
 
 @dataclass(frozen=True)
+class Pose:
+    """How an image is turned and where it is cropped.
+
+    Attributes:
+        angle: degrees, counter-clockwise about the centre.
+        down, right: place of the crop between the first there is and the last, in [0, 1).
+    """
+
+    angle: float
+    down: float
+    right: float
+
+
+@dataclass(frozen=True)
 class Sample:
     """Where an image lies and what is known of it.
 
@@ -22,11 +37,13 @@ class Sample:
         path: of the image.
         kind: ``good``, or the name of its defect.
         mask: path of the image of its anomalous pixels (not 0); None where all are normal.
+        pose: None is upright and cropped in the centre.
     """
 
     path: Path
     kind: str = "good"
     mask: Path | None = None
+    pose: Pose | None = None
 
     @property
     def label(self) -> int:
@@ -63,7 +80,7 @@ class Reader(Protocol):
 
 
 class ImageDataset(Dataset[Batch]):
-    """Samples, decoded, resized to ``resize``, and cropped in the centre to ``image_size``."""
+    """Samples, decoded, resized to ``resize``, turned where they have a pose, and cropped to ``image_size``."""
 
     def __init__(self, samples: list[Sample], resize: Size, image_size: Size, interpolation: str) -> None:
         self.samples, self.resize, self.image_size = samples, resize, image_size
@@ -75,11 +92,12 @@ class ImageDataset(Dataset[Batch]):
     def __getitem__(self, index: int) -> Batch:
         sample = self.samples[index]
         image = read_rgb(sample.path)
-        if sample.mask is None:
-            mask = np.zeros(self.image_size, bool)
-        else:
-            mask = np.array(self._frame(_read_mask(sample, image.size), Image.Resampling.NEAREST))
-        pixels = np.array(self._frame(image, self.interpolation))
+        mask = np.zeros(self.image_size, bool)
+        if sample.mask is not None:
+            resized = self._resized(_read_mask(sample, image.size), Image.Resampling.NEAREST)
+            mask = np.array(self._crop(_turned_mask(resized, sample.pose), sample.pose))
+        resized = self._resized(image, self.interpolation)
+        pixels = np.array(self._crop(_turned_image(resized, sample.pose), sample.pose))
         return Batch(
             torch.from_numpy(pixels).permute(2, 0, 1),
             torch.from_numpy(mask),
@@ -87,11 +105,30 @@ class ImageDataset(Dataset[Batch]):
             torch.tensor(index),
         )
 
-    def _frame(self, image: Image.Image, interpolation: Image.Resampling) -> Image.Image:
+    def _resized(self, image: Image.Image, interpolation: Image.Resampling) -> Image.Image:
+        return image.resize(self.resize[::-1], interpolation)  # Pillow returns a copy where nothing changes
+
+    def _crop(self, image: Image.Image, pose: Pose | None) -> Image.Image:
         (resized_h, resized_w), (height, width) = self.resize, self.image_size
         top, left = (resized_h - height) // 2, (resized_w - width) // 2
-        resized = image.resize((resized_w, resized_h), interpolation)  # Pillow returns a copy where nothing changes
-        return resized.crop((left, top, left + width, top + height))
+        if pose is not None:
+            top, left = int(pose.down * (resized_h - height + 1)), int(pose.right * (resized_w - width + 1))
+        return image.crop((left, top, left + width, top + height))
+
+
+def _turned_image(image: Image.Image, pose: Pose | None) -> Image.Image:
+    """Bilinear; what comes in at the corners is the image reflected at its border, the edge repeated."""
+    if pose is None:
+        return image
+    margin = math.ceil(max(image.size) / 2 * abs(math.sin(math.radians(pose.angle)))) + 1  # of what comes in
+    wide = Image.fromarray(np.pad(np.asarray(image), ((margin, margin), (margin, margin), (0, 0)), "symmetric"))
+    turned = wide.rotate(pose.angle, Image.Resampling.BILINEAR)
+    return turned.crop((margin, margin, margin + image.width, margin + image.height))
+
+
+def _turned_mask(mask: Image.Image, pose: Pose | None) -> Image.Image:
+    """Nearest; nothing that comes in at the corners is anomalous."""
+    return mask if pose is None else mask.rotate(pose.angle, Image.Resampling.NEAREST)
 
 
 def read_rgb(path: Path) -> Image.Image:
