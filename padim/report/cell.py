@@ -1,0 +1,135 @@
+"""A configuration as the tables see it, whichever command ran it."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+# What changes a result and has no column of its own. Named only where it is not the paper's.
+USUAL: dict[str, Any] = {
+    "backbone.taps": None,
+    "backbone.seed": 0,
+    "dataset.seed": 0,
+    "dataset.resize": [256, 256],
+    "dataset.interpolation": "bicubic",
+    "anomaly_map.sigma": 4.0,
+    "anomaly_map.interpolation": "bicubic",
+    "trainer.limit_train_batches": None,
+    "trainer.limit_test_batches": None,
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Results of equal cells differ in category, seed and version of the data set alone.
+
+    Attributes:
+        dataset: the choice of Hydra's group.
+        weights: timm's tag, "random" or the name of a file.
+        layers: "l23" for the concatenation of stages 2 and 3, "sum23" for the sum of their single maps.
+        dim: None without reduction.
+        pool: of the covariance's positions: "1", "3", ... or "all".
+        image_size: height x width.
+        settings: what else differs from the paper's protocol, as overrides.
+    """
+
+    dataset: str
+    backbone: str
+    weights: str
+    layers: str
+    reduction: str
+    dim: int | None
+    covariance: str
+    pool: str
+    eps: float
+    image_size: str
+    settings: str
+
+    @property
+    def order(self) -> tuple[str | float, ...]:
+        """For sorting: no reduction comes first."""
+        return tuple(-1 if value is None else value for value in vars(self).values())
+
+
+def cell_of(config: dict[str, Any], choices: dict[str, Any], head: dict[str, Any] | None = None) -> Cell:
+    """The cell of a run.
+
+    Args:
+        config: as composed.
+        choices: of Hydra's groups.
+        head: layers, reduction, dim, covariance, pool and eps where a run has many; else the configuration's.
+    """
+    weights = str(at(config, "backbone.weights"))
+    return Cell(
+        dataset=str(at(choices, "dataset")),
+        backbone=str(at(config, "backbone.name")),
+        weights=str(at(config, "backbone.tag")) if weights == "imagenet" else Path(weights).name,
+        image_size="x".join(map(str, at(config, "dataset.image_size"))),
+        settings=_settings(config, choices),
+        **(_head(config) if head is None else head),
+    )
+
+
+def at(config: dict[str, Any], key: str, *default: Any) -> Any:
+    """The value of a dotted key, through references to other keys.
+
+    Raises:
+        ValueError: there is none, and no default.
+    """
+    value: Any = config
+    for part in key.split("."):
+        if not isinstance(value, dict) or part not in value:
+            if default:
+                return default[0]
+            raise ValueError(f"the configuration has no {key}")
+        value = value[part]
+    reference = re.fullmatch(r"\$\{([\w.]+)\}", value) if isinstance(value, str) else None
+    return at(config, reference[1], *default) if reference else value
+
+
+def layers_name(stages: list[int], combine: str) -> str:
+    """As in Cell: a single layer needs no combination."""
+    return ("sum" if combine == "sum" and len(stages) > 1 else "l") + "".join(map(str, stages))
+
+
+def _head(config: dict[str, Any]) -> dict[str, Any]:
+    """Early runs had neither combinations nor covariances to choose from."""
+    dim = at(config, "reduction.dim")
+    return {
+        "layers": layers_name(at(config, "layers.stages"), at(config, "layers.combine", "concat")),
+        "reduction": str(at(config, "reduction.name")),
+        "dim": None if dim is None else int(dim),
+        "covariance": str(at(config, "covariance.name", "sample")),
+        "pool": str(at(config, "covariance.pool", 1)),
+        "eps": float(at(config, "covariance.eps")),
+    }
+
+
+def _settings(config: dict[str, Any], choices: dict[str, Any]) -> str:
+    """The model's own node, which padim-ablate does not have, comes first."""
+    found = {key: at(config, f"model.{key}", at(config, key, usual)) for key, usual in USUAL.items()}
+    if at(config, "dataset.version", None) is not None:
+        del found["dataset.seed"]  # a version is a seed
+    unusual = {key: value for key, value in found.items() if value != USUAL[key]}
+    if choices.get("method", "padim") != "padim":
+        unusual["method"] = choices["method"]
+    return " ".join(f"{key}={value}" for key, value in unusual.items()).replace("'", "").replace(", ", ",")
+
+
+def labels(cells: Sequence[Cell]) -> dict[Cell, str]:
+    """Short names that tell these cells apart: the reduction, and what is neither the paper's nor that of most."""
+    forms = dict.fromkeys(("dataset", "backbone", "weights", "layers", "covariance", "image_size", "settings"), "{}")
+    forms |= {"pool": "pool {}", "eps": "eps {:g}"}
+    paper = {"covariance": "sample", "pool": "1", "eps": 0.01, "image_size": "224x224", "settings": ""}
+    usual = {}
+    for name in forms:
+        counts = Counter(getattr(cell, name) for cell in cells)
+        usual[name] = paper[name] if paper.get(name) in counts else counts.most_common(1)[0][0]
+    names = {}
+    for cell in cells:
+        unusual = {name: value for name in forms if (value := getattr(cell, name)) != usual[name]}
+        parts = [forms[name].format(value) for name, value in unusual.items()]
+        names[cell] = ", ".join([f"{cell.reduction} {cell.dim or ''}".strip(), *parts])
+    return names

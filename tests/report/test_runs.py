@@ -1,0 +1,225 @@
+"""What is found below some folders, and what is said of the rest."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from padim.report.cell import Cell, labels
+from padim.report.results import ReportError
+from padim.report.runs import find_runs
+from tests.report.tree import ablate, start, train, written_at
+
+R18 = Cell("mvtec", "resnet18", "tv_in1k", "l123", "random", 100, "sample", "1", 0.01, "224x224", "")
+PERCENT = (99.0, 98.0, 94.0)
+
+
+def test_a_run_of_padim_train(tmp_path: Path) -> None:
+    train(tmp_path / "runs/one", PERCENT, category="cable", seed=3)
+    found = find_runs([tmp_path])
+    (result,) = found.results
+    assert (result.cell, result.category, result.seed, result.version) == (R18, "cable", 3, "")
+    assert result.metrics == {"image_auroc": 0.99, "pixel_auroc": 0.98, "pro": 0.94}
+    assert (result.name, result.head) == (f"{tmp_path.name}/runs/one", "padim")
+    assert (found.finished, found.failed, found.unreadable, found.repeated, found.foreign) == (1, [], [], [], [])
+
+
+def test_a_run_of_padim_ablate(tmp_path: Path) -> None:
+    heads: list[dict[str, Any]] = [
+        {"name": "a", "percent": PERCENT, "layers": "sum123"},
+        {"name": "b", "percent": PERCENT, "reduction": "pca", "dim": 50, "covariance": "oas", "pool": "all", "seed": 2},
+    ]
+    ablate(tmp_path / "run", heads, category="wood", reduction="random")  # what the configuration says does not count
+    first, second = find_runs([tmp_path]).results
+    common = ("mvtec", "resnet18", "tv_in1k")
+    assert first.cell == Cell(*common, "l123", "pca", 50, "oas", "all", 0.01, "224x224", "")
+    assert second.cell == Cell(*common, "sum123", "none", None, "sample", "1", 0.01, "224x224", "")
+    assert [(one.head, one.category, one.seed) for one in (first, second)] == [("b", "wood", 2), ("a", "wood", 0)]
+
+
+def test_both_commands_mean_the_same_by_a_cell(tmp_path: Path) -> None:
+    train(tmp_path / "train", PERCENT)
+    ablate(tmp_path / "ablate", [{"name": "a", "percent": PERCENT, "reduction": "random", "dim": 100}])
+    written_at(tmp_path / "train", 1)
+    found = find_runs([tmp_path])
+    assert [one.head for one in found.results] == ["a"]
+    assert found.repeated == [
+        f"`{tmp_path.name}/ablate` (a) counts; `{tmp_path.name}/train` (padim), of the same configuration, is older and"
+        " does not"
+    ]
+
+
+def test_the_settings_of_both_commands_are_the_same(tmp_path: Path) -> None:
+    """padim-ablate has no node of one model."""
+    train(tmp_path / "train", PERCENT, model__anomaly_map={"sigma": 2.0})
+    head = {"name": "a", "percent": PERCENT, "reduction": "random", "dim": 100}
+    ablate(tmp_path / "ablate", [head], model=None, anomaly_map__sigma=2.0)
+    assert len(find_runs([tmp_path]).repeated) == 1
+
+
+def test_an_early_run(tmp_path: Path) -> None:
+    """Without combinations, names of covariances, pools and curves."""
+    train(tmp_path / "run", PERCENT, curves=False)
+    path = tmp_path / "run/.hydra/config.yaml"
+    config = yaml.safe_load(path.read_text())
+    del config["layers"]["combine"], config["covariance"]["name"], config["covariance"]["pool"]
+    path.write_text(yaml.safe_dump(config))
+    assert find_runs([tmp_path]).results[0].cell == R18
+
+
+@pytest.mark.parametrize(
+    ("others", "field", "value"),
+    [
+        ({"layers__stages": [2, 3]}, "layers", "l23"),
+        ({"layers__combine": "sum"}, "layers", "sum123"),
+        ({"layers__stages": [2], "layers__combine": "sum"}, "layers", "l2"),
+        ({"covariance__pool": 3}, "pool", "3"),
+        ({"covariance__eps": "1e-3"}, "eps", 0.001),
+        ({"weights": "random"}, "weights", "random"),
+        ({"weights": "/some/where/trunk.safetensors"}, "weights", "trunk.safetensors"),
+        ({"reduction__dim": "${reduction.name_of_dim}", "reduction__name_of_dim": 7}, "dim", 7),
+        ({"dataset__image_size": [256, 192]}, "image_size", "256x192"),
+        ({"model__anomaly_map": {"sigma": 2.0}}, "settings", "anomaly_map.sigma=2.0"),
+        ({"trainer__limit_train_batches": 2}, "settings", "trainer.limit_train_batches=2"),
+        ({"backbone__taps": ["a.1", "b.2"]}, "settings", "backbone.taps=[a.1,b.2]"),
+    ],
+)
+def test_what_makes_another_cell(others: dict[str, Any], field: str, value: object, tmp_path: Path) -> None:
+    train(tmp_path / "run", PERCENT, **others)
+    (result,) = find_runs([tmp_path]).results
+    assert {
+        name: getattr(result.cell, name) for name in vars(R18) if getattr(result.cell, name) != getattr(R18, name)
+    } == {field: value}
+
+
+def test_a_version_of_the_data_set(tmp_path: Path) -> None:
+    """Is a seed of its own, and no other configuration."""
+    for version in (0, 1):
+        options = {"dataset__version": version, "dataset__seed": "${dataset.version}"}
+        train(tmp_path / str(version), PERCENT, dataset="rd_mvtec", **options)
+    first, second = find_runs([tmp_path]).results
+    assert (first.version, second.version) == ("0", "1")
+    assert first.cell == second.cell
+
+
+def test_what_could_not_be_computed_is_absent(tmp_path: Path) -> None:
+    train(tmp_path / "train", (99.0, None, None))
+    nan = float("nan")
+    ablate(tmp_path / "ablate", [{"name": "a", "percent": (98.0, None, nan)}])
+    assert [one.metrics for one in find_runs([tmp_path]).results] == [{"image_auroc": 0.98}, {"image_auroc": 0.99}]
+
+
+def test_failed_runs_say_what_was_typed(tmp_path: Path) -> None:
+    start(tmp_path / "a/run", category="wood", seed=1)
+    start(tmp_path / "b/run", "ablate")
+    found = find_runs([tmp_path / "a", tmp_path / "b"])
+    assert found.failed == [
+        "`a/run`: `padim-train dataset=mvtec dataset.category=wood seed=1`",
+        "`b/run`: `padim-ablate dataset=mvtec dataset.category=bottle seed=0`",
+    ]
+    assert (found.results, found.finished) == ([], 0)
+
+
+HALF = {
+    ("metrics.json", '{"image_auroc": 0.9'): "metrics.json: Expecting ',' delimiter",
+    ("metrics.json", ""): "metrics.json: Expecting value",
+    ("metrics.json", "[1]"): "metrics.json is half-written: it holds no keys and values",
+    ("metrics.json", '{"image_auroc": 0.9, "pro": 0.8}'): "metrics.json has no pixel_auroc",
+    (
+        "metrics.json",
+        '{"image_auroc": 99, "pixel_auroc": 0.9, "pro": 0.9}',
+    ): "image_auroc is 99.0, which is not in [0, 1]",
+    (".hydra/config.yaml", ""): "config.yaml is half-written",
+    (".hydra/config.yaml", "seed: [0"): "config.yaml: while parsing a flow sequence",
+    (".hydra/config.yaml", "seed: 0"): "the configuration has no backbone.weights",
+    (".hydra/hydra.yaml", "hydra: {}"): "the configuration has no hydra.job.name",
+}
+
+
+@pytest.mark.parametrize(("name", "content"), HALF)
+def test_half_written_files_are_named(name: str, content: str, tmp_path: Path) -> None:
+    train(tmp_path / "good", PERCENT)
+    train(tmp_path / "bad", PERCENT, seed=1)
+    (tmp_path / "bad" / name).write_text(content)
+    found = find_runs([tmp_path])
+    (line,) = found.unreadable
+    assert line.startswith(f"`{tmp_path.name}/bad`: ")
+    assert HALF[name, content] in line
+    assert "\n" not in line
+    assert [one.seed for one in found.results] == [0]
+
+
+def test_a_missing_file_is_named_wherever_it_lies(tmp_path: Path) -> None:
+    (ablate(tmp_path / "run", []) / "heads.csv").unlink()
+    assert find_runs([tmp_path]).unreadable == [
+        f"`{tmp_path.name}/run`: [Errno 2] No such file or directory: 'heads.csv'"
+    ]
+
+
+def test_a_cut_row_is_named(tmp_path: Path) -> None:
+    path = ablate(tmp_path / "run", [{"name": "a", "percent": PERCENT}]) / "heads.csv"
+    path.write_text(path.read_text().rsplit(",", 2)[0])
+    assert find_runs([tmp_path]).unreadable == [f"`{tmp_path.name}/run`: heads.csv is half-written: a row is cut short"]
+
+
+def test_of_equal_runs_the_newest_counts(tmp_path: Path) -> None:
+    for name, seconds in (("b", 3), ("a", 1), ("c", 2)):
+        written_at(train(tmp_path / name, (90.0 + seconds, 90, 90)), seconds)
+    found = find_runs([tmp_path])
+    assert [one.metrics["image_auroc"] for one in found.results] == [0.93]
+    assert [line.split(",")[0] for line in found.repeated] == [
+        f"`{tmp_path.name}/b` (padim) counts; `{tmp_path.name}/c` (padim)",
+        f"`{tmp_path.name}/c` (padim) counts; `{tmp_path.name}/a` (padim)",
+    ]
+
+
+def test_folders_that_overlap_count_once(tmp_path: Path) -> None:
+    train(tmp_path / "runs/one", PERCENT)
+    found = find_runs([tmp_path, tmp_path / "runs", tmp_path / "runs/one"])
+    assert (len(found.results), found.repeated) == (1, [])
+
+
+def test_other_commands_are_left_out(tmp_path: Path) -> None:
+    (start(tmp_path / "again", "evaluate") / "metrics.json").write_text(json.dumps({"image_auroc": 0.9}))
+    assert find_runs([tmp_path]).foreign == [f"`{tmp_path.name}/again`: padim-evaluate"]
+
+
+def test_no_such_folder(tmp_path: Path) -> None:
+    with pytest.raises(ReportError, match=r"nowhere is no folder; give folders that hold runs"):
+        find_runs([tmp_path / "nowhere"])
+
+
+def test_no_run(tmp_path: Path) -> None:
+    with pytest.raises(
+        ReportError, match=r"no run in or below .*: a run is a folder with .hydra/config.yaml, and metric"
+    ):
+        find_runs([tmp_path])
+
+
+def test_a_missing_column(tmp_path: Path) -> None:
+    path = ablate(tmp_path / "run", [{"name": "a", "percent": PERCENT}]) / "heads.csv"
+    path.write_text(path.read_text().replace("pixel_auroc", "pixel"))
+    with pytest.raises(
+        ReportError, match=r"heads.csv has no column pixel_auroc; it has name, layers, .* Run padim-ablate"
+    ):
+        find_runs([tmp_path])
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_labels_tell_apart(times: int) -> None:
+    """What is not said is the paper's, even if most are otherwise."""
+    changes: list[dict[str, Any]] = [{}, {"dim": 200}, {"reduction": "none", "dim": None, "pool": "3"}]
+    changes.append({"settings": "anomaly_map.sigma=2.0", "eps": 0.1})
+    changes += [{"dim": 300 * number, "covariance": "oas"} for number in range(1, 3 * times)]
+    cells = [Cell(**(vars(R18) | change)) for change in changes]
+    names = labels(cells)
+    assert len(set(names.values())) == len(cells)
+    assert list(names.values())[:5] == [
+        "random 100",
+        "random 200",
+        "none, pool 3",
+        "random 100, anomaly_map.sigma=2.0, eps 0.1",
+        "random 300, oas",
+    ]
