@@ -1,11 +1,15 @@
 """The picture of a run: its most and least anomalous test images, and where their scores come from."""
 
 from pathlib import Path
+from typing import cast
 
 import torch
 from matplotlib.figure import Figure
+from torch import Tensor
 
 from padim.data.samples import ImageDataset
+from padim.head import Head
+from padim.heads import LayerSum
 from padim.model import PaDiM
 
 
@@ -22,10 +26,7 @@ def draw_extremes(model: PaDiM, dataset: ImageDataset, scores: dict[int, float],
     ranking = sorted(scores, key=lambda index: -scores[index])
     chosen = list(dict.fromkeys(ranking[:rows] + ranking[-rows:]))
     batch = [dataset[index] for index in chosen]
-    with torch.inference_mode():
-        prediction = model(torch.stack([item.image for item in batch]).to(model.mean.device))
-        level_maps = model.head.smooth(prediction.level_distances)
-    names = [" + ".join(model.backbone.taps[m] for m in level.maps) for level in model.head.plan]
+    names, anomaly_maps, level_maps = _explain(model, torch.stack([item.image for item in batch]))
     titles = ["image", "ground truth", "anomaly map", *(f"due to {name}" for name in names)]
 
     width, height = 2 * len(titles) + 0.4, 2 * len(chosen) + 0.3
@@ -33,10 +34,8 @@ def draw_extremes(model: PaDiM, dataset: ImageDataset, scores: dict[int, float],
     # By hand: a layout engine draws everything twice, half a second.
     figure.subplots_adjust(0.4 / width, 0.02, 0.995, 1 - 0.3 / height, wspace=0.03, hspace=0.03)
     axes = figure.subplots(len(chosen), len(titles), squeeze=False)
-    highest = float(prediction.anomaly_map.max())
-    for row, index, item, anomaly_map, levels in zip(
-        axes, chosen, batch, prediction.anomaly_map, level_maps, strict=True
-    ):
+    highest = float(anomaly_maps.max())
+    for row, index, item, anomaly_map, levels in zip(axes, chosen, batch, anomaly_maps, level_maps, strict=True):
         sample = dataset.samples[index]
         row[0].imshow(item.image.permute(1, 2, 0).numpy())
         row[1].imshow(item.mask.numpy(), cmap="gray", vmin=0, vmax=1)
@@ -48,3 +47,13 @@ def draw_extremes(model: PaDiM, dataset: ImageDataset, scores: dict[int, float],
     for axis in axes.flat:
         axis.set(xticks=[], yticks=[])
     figure.savefig(path, dpi=100)
+
+
+def _explain(model: PaDiM, images: Tensor) -> tuple[list[str], Tensor, Tensor]:
+    """Names of the levels, anomaly maps (B, H, W) and level maps (B, L, H, W)."""
+    head = cast(Head | LayerSum, model.head)
+    with torch.inference_mode():
+        prediction = model(images.to(model.mean.device))
+        level_maps = head.level_maps(prediction)
+    names = [" + ".join(model.backbone.taps[m] for m in maps) for maps in head.level_inputs]
+    return names, prediction.anomaly_map, level_maps

@@ -115,16 +115,6 @@ def merge(moments: Moments, other: Moments) -> Moments:
     return Moments(total, moments.mean, moments.scatter)
 
 
-def covariance(scatter: Float[Tensor, "*P d D"], count: int, eps: float) -> Float[Tensor, "*P d D"]:
-    """Own rows of ``Sigma = 1/(N-1) sum_i (x_i - mean)(x_i - mean)^T + eps I`` (PaDiM, equation 1)."""
-    if count < 2:
-        raise ValueError(f"a covariance needs at least 2 images, found {count}; give more training images")
-    rows = scatter / (count - 1)
-    own, channels = scatter.shape[-2:]
-    rows[..., channels - own :].diagonal(dim1=-2, dim2=-1).add_(eps)
-    return rows
-
-
 def whiten(
     covariance: Float[Tensor, "Q K d D"], coarser: Float[Tensor, "Q C C"]
 ) -> tuple[Float[Tensor, "Q K d D"], Int[Tensor, "Q K"]]:

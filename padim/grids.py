@@ -4,7 +4,7 @@ Replication is always direct to the finest grid, index floor(i size / finest) pe
 differ where grids do not nest.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -27,14 +27,14 @@ class Level:
         return self.grid[0] * self.grid[1]
 
 
-def plan_levels(grids: Sequence[Grid]) -> tuple[Level, ...]:
+def plan_levels(grids: Mapping[int, Grid]) -> tuple[Level, ...]:
     """Levels, coarse to fine, for feature maps of these grids.
 
     Maps of equal grids make one level. A level keeps its own grid if its position is a function of the next finer
     level's position; otherwise that finer level is folded into the finest one (which serves all, since replication is
     always direct to the finest grid).
     """
-    by_grid = {grid: [i for i, g in enumerate(grids) if g == grid] for grid in grids}
+    by_grid = {grid: [m for m, g in grids.items() if g == grid] for grid in grids.values()}
     levels = [Level(grid, tuple(by_grid[grid])) for grid in sorted(by_grid, key=lambda g: g[0] * g[1])]
     finest = levels[-1].grid
     level = 0
@@ -57,11 +57,11 @@ def _is_function(coarse: Grid, fine: Grid, finest: Grid) -> bool:
 
 def _nearest(size: int, finest: int) -> Int[Tensor, " finest"]:
     """Index floor(i size / finest), as PyTorch's ``nearest``, in integers."""
-    return torch.arange(finest) * size // finest
+    return torch.arange(finest, device="cpu") * size // finest
 
 
 def _axis_ancestor(coarse: int, fine: int, finest: int) -> Int[Tensor, " fine"]:
-    index = torch.zeros(fine, dtype=torch.long)
+    index = torch.zeros(fine, dtype=torch.long, device="cpu")
     index[_nearest(fine, finest)] = _nearest(coarse, finest)
     return index
 
@@ -76,7 +76,7 @@ def ancestry(plan: Sequence[Level], level: int) -> Int[Tensor, "C P"]:
     """For each coarser level, coarse first, the position that covers each position of this level."""
     fine, finest = plan[level], plan[-1].grid
     tables = [ancestors(coarse.grid, fine.grid, finest) for coarse in plan[:level]]
-    return torch.stack(tables) if tables else torch.empty(0, fine.positions, dtype=torch.long)
+    return torch.stack(tables) if tables else torch.empty(0, fine.positions, dtype=torch.long, device="cpu")
 
 
 def children(parent: Int[Tensor, " P"]) -> Int[Tensor, "Q K"]:

@@ -1,15 +1,22 @@
-"""One PaDiM on given feature maps: reduction, statistics, whitening -> anomaly map, level maps, score."""
+"""One PaDiM on given feature maps: statistics -> whitening -> anomaly map, level maps, score."""
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
-from padim import gaussian, pyramid, scoring
-from padim.gaussian import Moments
-from padim.grids import Grid, ancestry, plan_levels
-from padim.reduction import Projection, draw_channels
+from padim import pyramid, scoring
+from padim.covariance import ALL, Covariance
+from padim.embedding import Embedding, counted
+from padim.grids import Grid, plan_levels
+from padim.reduction import Reduction, make_reduction
+from padim.statistics import Statistics
+from padim.whitening import LevelWhitening
+
+log = logging.getLogger(__name__)
 
 
 class Prediction(NamedTuple):
@@ -18,57 +25,31 @@ class Prediction(NamedTuple):
     Attributes:
         score: (B,) the maximum of the anomaly map.
         anomaly_map: (B, H, W) smoothed Mahalanobis distance (not squared) at the image's size.
-        level_distances: (B, L, h, w) |z_l|^2 / M on the finest grid, coarse level first; over the levels they sum to M.
+        level_distances: of each level, coarse first, (B, h, w): |z_l|^2 / M on the finest grid, which sum to M.
     """
 
     score: Tensor
     anomaly_map: Tensor
-    level_distances: Tensor
-
-
-class LevelGaussian(nn.Module):
-    """The constants of one level of the pyramid: its moments, and the whitening made from them.
-
-    Without ``save_state`` the whitening is written over the scatter, which halves the memory and ends the updates.
-    """
-
-    mean: Tensor
-    scatter: Tensor | None
-    whitening: Tensor
-    bias: Tensor
-    ancestry: Tensor
-
-    def __init__(self, own: int, channels: int, ancestry: Tensor, save_state: bool) -> None:
-        super().__init__()
-        moments = gaussian.identity(ancestry.shape[1], own, channels)
-        scatter = moments.scatter
-        self.register_buffer("mean", moments.mean)
-        self.register_buffer("scatter", scatter if save_state else None)
-        self.register_buffer("whitening", torch.full_like(scatter, torch.nan) if save_state else scatter)
-        self.register_buffer("bias", torch.full(scatter.shape[:2], torch.nan))
-        self.register_buffer("ancestry", ancestry, persistent=False)  # (coarser levels, P)
-
-    def moments(self, count: int) -> Moments:
-        return Moments(count, self.mean, self.whitening if self.scatter is None else self.scatter)
+    level_distances: tuple[Tensor, ...]
 
 
 class Head(nn.Module):
-    """PaDiM's statistics of one set of feature maps. It knows nothing of the network that made them.
+    """PaDiM on one set of feature maps. It knows nothing of the network that made them.
 
     Args:
         channels: channels of each feature map.
         grids: height and width of each feature map.
         image_size: height and width of the anomaly map.
-        reduction: ``none`` or ``random``, see :func:`padim.reduction.draw_channels`.
-        dim: how many channels ``random`` keeps.
-        seed: of the channel draw.
-        eps: added to the diagonal of every covariance (PaDiM, equation 1).
+        reduction: of the channels of ``maps``, see :func:`padim.reduction.make_reduction`; none by default.
+        covariance: how it is estimated.
         sigma: of the Gaussian filter on the anomaly map, in pixels.
         interpolation: of the anomaly map, ``bicubic`` or ``bilinear``.
-        save_state: keep the statistics beside the whitening, for later updates.
+        save_state: keep the statistics beside the whitening, for later updates. Without, the whitening is written over
+            them where it has their shape, which halves the memory.
+        maps: which of the feature maps it reads; all by default.
+        statistics: of at least these feature maps and channels, shared with other heads; its own by default.
     """
 
-    count: Tensor
     fitted: Tensor
     rows: Tensor
     columns: Tensor
@@ -79,104 +60,111 @@ class Head(nn.Module):
         grids: Sequence[Grid],
         image_size: Grid,
         *,
-        reduction: str = "none",
-        dim: int | None = None,
-        seed: int = 0,
-        eps: float = 0.01,
+        reduction: Reduction | None = None,
+        covariance: Covariance | None = None,
         sigma: float = 4.0,
         interpolation: str = "bicubic",
         save_state: bool = True,
+        maps: Sequence[int] | None = None,
+        statistics: Statistics | None = None,
     ) -> None:
         super().__init__()
-        if eps < 0:
-            raise ValueError(f"eps is {eps}; it is added to variances and must be 0 or more (the paper's is 0.01)")
-        self.eps, self.save_state = eps, save_state
-        self.grids, self.plan = tuple(grids), plan_levels(grids)
-        self.shapes = [(c, *grid) for c, grid in zip(channels, grids, strict=True)]
-        kept = draw_channels(reduction, channels, dim, seed)
-        self.reduction = nn.ModuleList(Projection(c, index) for c, index in zip(channels, kept, strict=True))
-        self.register_buffer("count", torch.tensor(0))  # images in the moments
+        maps = list(range(len(channels))) if maps is None else list(maps)
+        used = [channels[m] for m in maps]
+        reduction = reduction or make_reduction("none", used)
+        self.covariance, self.save_state = covariance or Covariance(), save_state
+        embed = partial(Embedding, channels, grids, maps)
+        self.embedding = embed(reduction, one_level=not self.covariance.shared)
+        if statistics is None:
+            statistics = Statistics(embed(counted(reduction, used)), save_state)
+        self.statistics, self.pyramid = statistics, plan_levels({m: grids[m] for m in maps})
         self.register_buffer("fitted", torch.tensor(0))  # images in the whitening; 0 where that is out of date
-
-        width, finest = 0, self.plan[-1].grid
-        levels = []
-        for i, level in enumerate(self.plan):
-            own = sum(len(kept[m]) for m in level.maps)
-            width += own
-            levels.append(LevelGaussian(own, width, ancestry(self.plan, i), save_state))
-        self.levels = cast(Sequence[LevelGaussian], nn.ModuleList(levels))
+        sizes = [(1 if self.covariance.pool == ALL else size[0], *size[1:]) for size in self.embedding.sizes]
+        self.levels = cast(Sequence[LevelWhitening], nn.ModuleList(LevelWhitening(*size) for size in sizes))
         for axis, name in enumerate(("rows", "columns")):
-            matrix = scoring.smoothing_matrix(image_size[axis], finest[axis], sigma, interpolation)
+            grid = self.embedding.plan[-1].grid[axis]
+            matrix = scoring.smoothing_matrix(image_size[axis], grid, sigma, interpolation)
             self.register_buffer(name, matrix.float(), persistent=False)
 
-    def own_vectors(self, features: Sequence[Tensor]) -> list[Tensor]:
-        """Own channels of each level on its own grid, (P_l, B, d_l), coarse to fine."""
-        found = [tuple(feature.shape[1:]) for feature in features]
-        if found != self.shapes:
-            raise ValueError(
-                f"feature maps are {found} (channels, height, width); this head was made for {self.shapes}"
-            )
-        vectors = [project(feature) for project, feature in zip(self.reduction, features, strict=True)]
-        return pyramid.own_vectors(vectors, self.grids, self.plan)
+    @property
+    def level_inputs(self) -> list[tuple[int, ...]]:
+        """For each level the feature maps that its channels come from."""
+        return [level.maps for level in self.embedding.plan]
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that the whitening takes beside the statistics."""
+        if not self.save_state and self.covariance.shared and self.statistics.embedding.is_like(self.embedding):
+            return 0
+        return sum(level.whitening.nbytes for level in self.levels)
+
+    @property
+    def count(self) -> int:
+        """How many images are in the statistics."""
+        return int(self.statistics.count)
 
     def update(self, features: Sequence[Tensor]) -> None:
         """Add a batch of images to the statistics; then :meth:`finalise` again."""
-        self._fold(features, gaussian.update)
+        self.outdate()
+        self.statistics.update(features)
 
     def remove(self, features: Sequence[Tensor]) -> None:
         """Take images that went in out again; then :meth:`finalise` again."""
-        self._fold(features, gaussian.remove)
-
-    def _fold(self, features: Sequence[Tensor], fold: Callable[[Moments, Tensor], Moments]) -> None:
-        self._require_state()
-        own, count = self.own_vectors(features), int(self.count)
-        self.fitted.zero_()
-        batch = own[0].shape[1]
-        for i, level in enumerate(self.levels):
-            moments = level.moments(count)
-            positions, _, width = moments.scatter.shape
-            for chunk in pyramid.chunks(positions, batch * width, moments.scatter.device):
-                after = fold(moments.at(chunk), pyramid.embeddings(own[: i + 1], level.ancestry, chunk))
-        self.count.fill_(after.count)
+        self.outdate()
+        self.statistics.remove(features)
 
     def merge(self, other: "Head") -> None:
         """Add the statistics of another head, of other images; then :meth:`finalise` again."""
-        self._require_state()
-        other._require_state()
-        draws = zip(self.reduction.buffers(), other.reduction.buffers(), strict=False)
-        if self.shapes != other.shapes or not all(torch.equal(mine, theirs) for mine, theirs in draws):
-            raise ValueError(
-                "cannot merge statistics of other feature maps or channels; fit both with one backbone, layers, image "
-                "size, reduction and seed"
-            )
+        other.require_state()
+        self.statistics.require_like(other.statistics)
+        self.outdate()
+        self.statistics.merge(other.statistics)
+
+    def outdate(self) -> None:
+        """Say that the statistics are about to change."""
+        self.require_state()
         self.fitted.zero_()
-        for mine, theirs in zip(self.levels, other.levels, strict=True):
-            after = gaussian.merge(mine.moments(int(self.count)), theirs.moments(int(other.count)))
-        self.count.fill_(after.count)
 
     def finalise(self) -> None:
         """Turn the statistics into whitening rows, coarse to fine (PaDiM, equation 1)."""
-        self._require_state()
-        self.fitted.fill_(0 if self.save_state else -1)  # -1: the statistics are being overwritten
+        self.require_state()
+        self.fitted.fill_(0 if self.save_state else -1)  # -1: the statistics may be being overwritten
+        if len(self.pyramid) > len(self.levels):
+            log.info(
+                "With this reduction or covariance the positions under a coarse one share nothing: %d levels become "
+                "one on the %d x %d grid, %d MB of whitening.",
+                len(self.pyramid),
+                *self.embedding.plan[0].grid,
+                self.nbytes / 1e6,
+            )
+        state = self.statistics.state_of(self.embedding, self.pyramid)
+        expendable = not self.save_state or not self.statistics.embedding.is_like(self.embedding)
         for i, level in enumerate(self.levels):
             coarser = [lower.whitening for lower in self.levels[:i]]
-            pyramid.whiten_level(level.moments(int(self.count)), self.eps, coarser, level.ancestry, level.whitening)
-            mean = level.mean.to(level.whitening.dtype)
-            level.bias.copy_(torch.bmm(level.whitening, mean[..., None])[..., 0]).neg_()
-        self.fitted.copy_(self.count)
+            if self.covariance.shared:
+                level.fit(state.moments[i], self.covariance, coarser, self.embedding.ancestry[i], expendable)
+            else:
+                level.fit_dense(state, self.covariance)
+        if not self.save_state:
+            self.statistics.drop()
+        self.fitted.fill_(self.count)
 
     def forward(self, features: Sequence[Tensor]) -> Prediction:
         """Score a batch; the distances are PaDiM's equation 2."""
         if int(self.fitted) <= 0:
             raise RuntimeError(
-                f"the model is not fitted to the {int(self.count)} images in its statistics; call update() with normal "
+                f"the model is not fitted to the {self.count} images in its statistics; call update() with normal "
                 "images, then finalise(), and finalise() again after every change"
             )
-        squared = self._squared_distances(self.own_vectors(features))
+        squared = self._squared_distances(self.embedding(features))
         distance = squared.sum(1).sqrt()
         level_distances = squared / distance.clamp_min(torch.finfo(distance.dtype).tiny)[:, None]  # 0 / 0 is 0 here
         anomaly_map = self.smooth(distance)
-        return Prediction(scoring.image_score(anomaly_map), anomaly_map, level_distances)
+        return Prediction(scoring.image_score(anomaly_map), anomaly_map, level_distances.unbind(1))
+
+    def level_maps(self, prediction: Prediction) -> Tensor:
+        """The level distances at the image's size, (B, L, H, W): they add up to the anomaly map."""
+        return self.smooth(torch.stack(prediction.level_distances, 1))
 
     def smooth(self, distances: Tensor) -> Tensor:
         """Bring distances on the finest grid, (..., h, w), to the image's size, (..., H, W)."""
@@ -184,14 +172,16 @@ class Head(nn.Module):
 
     def _squared_distances(self, own: list[Tensor]) -> Tensor:
         """|z_l|^2 of every level on the finest grid, (B, L, h, w)."""
-        finest = self.levels[-1].ancestry
-        levels = []
-        for i, level in enumerate(self.levels):
-            squared = pyramid.level_distances(own[: i + 1], level.ancestry, level.whitening, level.bias)  # (P_l, B)
-            levels.append(squared.index_select(0, finest[i]) if i < len(finest) else squared)
-        return torch.stack(levels).permute(2, 0, 1).reshape(-1, len(levels), *self.plan[-1].grid)
+        ancestry = self.embedding.ancestry
+        levels = [
+            pyramid.level_distances(own[: i + 1], ancestry[i], level.whitening, level.bias)  # (P_l, B)
+            for i, level in enumerate(self.levels)
+        ]
+        levels = self.embedding.replicated(levels)
+        return torch.stack(levels).permute(2, 0, 1).reshape(-1, len(levels), *self.embedding.plan[-1].grid)
 
-    def _require_state(self) -> None:
+    def require_state(self) -> None:
+        """Raise where the statistics are gone."""
         if not self.save_state and int(self.fitted):
             raise RuntimeError(
                 "this head has overwritten its statistics with their whitening (save_state=false), so that they can no "

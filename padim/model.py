@@ -1,10 +1,13 @@
 """PaDiM: normalisation, backbone, head."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from padim.backbone import Backbone
-from padim.head import Head, Prediction
+from padim.head import Head
+from padim.heads import Heads, LayerSum
 
 
 class PaDiM(nn.Module):
@@ -12,18 +15,22 @@ class PaDiM(nn.Module):
 
     Images are uint8, (B, 3, H, W), of the backbone's image size. Fit with :meth:`update` on batches of normal images
     and :meth:`finalise`; then call.
+
+    Args:
+        backbone: makes the feature maps.
+        head: scores them: with a :class:`padim.head.Prediction`, or, of several heads, one for each name.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, backbone: Backbone, head: Head) -> None:
+    def __init__(self, backbone: Backbone, head: Head | LayerSum | Heads) -> None:
         super().__init__()
         self.backbone, self.head = backbone, head
         self.register_buffer("mean", 255 * torch.tensor(backbone.mean)[:, None, None])
         self.register_buffer("std", 255 * torch.tensor(backbone.std)[:, None, None])
 
-    def forward(self, images: Tensor) -> Prediction:
+    def forward(self, images: Tensor) -> Any:
         return self.head(self.features(images))
 
     @torch.no_grad()
@@ -47,7 +54,9 @@ class PaDiM(nn.Module):
 
     def merge(self, other: "PaDiM") -> None:
         """Add the statistics of another model, of other images and with the same backbone."""
-        self.head.merge(other.head)
+        if type(self.head) is not type(other.head):
+            raise TypeError(f"cannot merge a {type(other.head).__name__} into a {type(self.head).__name__}")
+        self.head.merge(other.head)  # type: ignore[arg-type]
 
     def finalise(self) -> None:
         """Turn the statistics into a fitted model."""

@@ -9,13 +9,13 @@ with z_l the whitened own channels of level l, needed once for each position of 
 the paper's distance: the Cholesky factor of Sigma in this channel order has blocks that are shared in the same way.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from padim.gaussian import Moments, NotPositiveDefiniteError, covariance, whiten
+from padim.gaussian import NotPositiveDefiniteError, whiten
 from padim.grids import Grid, Level, ancestors, children
 
 # Numbers held at once by the loops over positions: what fits in a core's cache, or keeps a GPU busy. They change the
@@ -32,7 +32,7 @@ def chunks(positions: int, numbers_each: int, device: torch.device) -> Iterator[
 
 
 def own_vectors(
-    vectors: Sequence[Float[Tensor, "_ B _"]], grids: Sequence[Grid], plan: Sequence[Level]
+    vectors: Mapping[int, Float[Tensor, "_ B _"]], grids: Sequence[Grid], plan: Sequence[Level], mixes: bool = False
 ) -> list[Float[Tensor, "_ B _"]]:
     """Own channels of each level on its own grid, (P_l, B, d_l), coarse to fine.
 
@@ -40,6 +40,7 @@ def own_vectors(
         vectors: kept channels of each feature map, (P_m, B, d_m).
         grids: of each feature map.
         plan: the levels; maps folded into one are replicated to its grid.
+        mixes: whether the maps of a level are added instead of joined.
     """
     own = []
     for level in plan:
@@ -47,7 +48,10 @@ def own_vectors(
             vectors[m] if grids[m] == level.grid else vectors[m][ancestors(grids[m], level.grid, level.grid)]
             for m in level.maps
         ]
-        own.append(torch.cat(maps, -1) if len(maps) > 1 else maps[0].contiguous())
+        if mixes:
+            own.append(torch.stack(maps).sum(0))
+        else:
+            own.append(torch.cat(maps, -1) if len(maps) > 1 else maps[0].contiguous())
     return own
 
 
@@ -68,30 +72,30 @@ def embeddings(
 
 
 def whiten_level(
-    moments: Moments,
-    eps: float,
+    covariance: Callable[[Int[Tensor, "Q K"]], Float[Tensor, "Q K d D"]],
     coarser: Sequence[Float[Tensor, "_ _ _"]],
     ancestry: Int[Tensor, "C P"],
     out: Float[Tensor, "P d D"],
 ) -> None:
-    """Write one level's whitening rows, given those of all coarser levels; ``out`` may be the scatter itself.
+    """Write one level's whitening rows, given those of all coarser levels.
 
     Args:
-        moments: the level's moments.
-        eps: added to the diagonal of the covariance.
+        covariance: own rows of the covariance at some positions.
         coarser: whitening rows of the coarser levels, (P_k, d_k, D_k), coarse to fine.
         ancestry: (coarser levels, P) the coarser position that covers each position of this level.
+        out: may be what ``covariance`` reads from: no position is read after it is written.
     """
-    positions, own, channels = moments.scatter.shape
-    parent = ancestry[-1] if len(ancestry) else torch.arange(positions, device=moments.scatter.device)
+    positions, own, channels = out.shape
+    parent = ancestry[-1] if len(ancestry) else torch.arange(positions, device=out.device)
     groups = children(parent)
     for chunk in chunks(len(groups), groups.shape[1] * own * channels, out.device):
         members = groups[chunk]  # (Q, K)
-        rows = covariance(moments.scatter[members], moments.count, eps)
+        rows = covariance(members)
         factor = _coarse_factor(coarser, [index[members[:, 0]] for index in ancestry], channels - own, rows)
-        rows, failed = whiten(rows, factor)
-        _require_positive_definite(failed, members, moments, eps)
-        out[members] = rows
+        white, failed = whiten(rows, factor)
+        if failed.any():
+            raise _failure(rows[failed > 0][0], int((failed > 0).sum()), int(members[failed > 0][0]))
+        out[members] = white.to(out.dtype)
 
 
 def _coarse_factor(coarser: Sequence[Tensor], index: Sequence[Tensor], channels: int, like: Tensor) -> Tensor:
@@ -105,31 +109,35 @@ def _coarse_factor(coarser: Sequence[Tensor], index: Sequence[Tensor], channels:
     return factor
 
 
-def _require_positive_definite(failed: Tensor, members: Tensor, moments: Moments, eps: float) -> None:
-    if not failed.any():
-        return
-    position = int(members[failed > 0][0])
-    if not moments.mean[position].isfinite().all():
-        raise NotPositiveDefiniteError(
-            f"the statistics at position {position} are not finite; the backbone gave NaN or infinite features: "
+def _failure(rows: Tensor, positions: int, first: int) -> NotPositiveDefiniteError:
+    if not rows.isfinite().all():
+        return NotPositiveDefiniteError(
+            f"the statistics at position {first} are not finite; the backbone gave NaN or infinite features: "
             "check its weights and the images"
         )
-    raise NotPositiveDefiniteError(
-        f"the covariance of {moments.count} images is not positive definite at {int((failed > 0).sum())} positions, "
-        f"first at {position}, with eps = {eps}; raise eps, or, if images were removed, check that they had gone in"
+    return NotPositiveDefiniteError(
+        f"the covariance is not positive definite at {positions} positions, first at {first}; "
+        "raise covariance.eps, or, if images were removed, check that they had gone in"
     )
 
 
 def level_distances(
     own: Sequence[Float[Tensor, "_ B _"]],
     ancestry: Int[Tensor, "C P"],
-    whitening: Float[Tensor, "P d D"],
-    bias: Float[Tensor, "P d"],
+    whitening: Float[Tensor, "W d D"],
+    bias: Float[Tensor, "W d"],
 ) -> Float[Tensor, "P B"]:
-    """*Squared* Mahalanobis distance of one level's own channels given the coarser ones, |W y + bias|^2."""
-    batch = own[0].shape[1]
-    distances = whitening.new_empty(len(whitening), batch)
-    for chunk in chunks(len(whitening), batch * whitening.shape[2], whitening.device):
-        residual = torch.baddbmm(bias[chunk, None], embeddings(own, ancestry, chunk), whitening[chunk].mT)
+    """*Squared* Mahalanobis distance of one level's own channels given the coarser ones, |W y + bias|^2.
+
+    ``whitening`` and ``bias`` hold a row for each position, or one for all.
+    """
+    positions, batch, _ = own[-1].shape
+    distances = whitening.new_empty(positions, batch)
+    for chunk in chunks(positions, batch * whitening.shape[2], whitening.device):
+        vectors = embeddings(own, ancestry, chunk)  # (n, B, D)
+        if len(whitening) == 1:
+            residual = vectors @ whitening[0].mT + bias
+        else:
+            residual = torch.baddbmm(bias[chunk, None], vectors, whitening[chunk].mT)
         torch.sum(residual.square_(), -1, out=distances[chunk])
     return distances

@@ -1,57 +1,120 @@
-"""Which channels of the concatenated embedding are kept: a seed in, a constant out."""
+"""Linear maps that shorten the embedding, one matrix per feature map: a seed in, or a state in, a constant out."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-NAMES = ("none", "random")
+NAMES = ("none", "random", "semi_orthogonal", "semi_orthogonal_blocks", "pca", "npca")
 
 
-def draw_channels(name: str, channels: Sequence[int], dim: int | None, seed: int) -> list[Tensor]:
-    """Kept channels of each feature map.
+@dataclass(frozen=True)
+class Reduction:
+    """What becomes of the C_1 + ... + C_M channels of M feature maps: d values, linear in them.
+
+    Attributes:
+        matrices: for each feature map (C_m, d_m), or, where they mix, (C_m, d).
+        mixes: the products are added instead of joined, so that every value depends on every feature map: the coarse
+            part of the embedding is then shared by no block of positions, and the pyramid is one level.
+        learnt: ``pca`` or ``npca`` where the matrices come from a state when the fit is over; until then they are NaN.
+    """
+
+    matrices: tuple[Tensor, ...]
+    mixes: bool = False
+    learnt: str | None = None
+
+
+def make_reduction(name: str, channels: Sequence[int], dim: int | None = None, seed: int = 0) -> Reduction:
+    """The reduction of this name.
 
     Args:
-        name: ``none`` keeps all; ``random`` draws once, without replacement, over the concatenation of all maps
-            (PaDiM, section III-A), so that it is the same for every position.
+        name: ``none``: all channels.
+            ``random``: a draw of channels, once, without replacement, over the concatenation of all maps, so that it
+            is the same for every position (PaDiM, section III-A).
+            ``semi_orthogonal``: orthonormal columns, uniformly distributed (Kim et al. 2021, arXiv 2105.14737).
+            ``semi_orthogonal_blocks``: such a matrix for each feature map, with its share of the dimensions.
+            ``pca``, ``npca``: the principal axes of highest, or of lowest, variance over all images and positions
+            (Rippel et al. 2020, arXiv 2005.14140, for the latter), learnt from the state.
         channels: how many channels each feature map has.
-        dim: how many to draw; only for ``random``.
+        dim: how many dimensions are kept; None for ``none``.
         seed: of the draw, which depends on nothing else, the global random state included.
-
-    Returns:
-        For each feature map the sorted indices of its kept channels; there may be none.
     """
+    _check(name, channels, dim)
+    generator = torch.Generator().manual_seed(seed)
+    # everything on the CPU, whatever torch.device is entered: a draw depends on its seed alone
+    match name, dim:
+        case "random", int():
+            kept = torch.randperm(sum(channels), generator=generator, device="cpu")[:dim].sort().values
+            blocks = _split(torch.eye(sum(channels), device="cpu")[:, kept], channels)
+            return Reduction(tuple(block[:, block.any(0)] for block in blocks))
+        case "semi_orthogonal", int():
+            return Reduction(_split(_orthonormal(sum(channels), dim, generator), channels), mixes=len(channels) > 1)
+        case "semi_orthogonal_blocks", int():
+            shares = zip(channels, _shares(channels, dim), strict=True)
+            return Reduction(tuple(_orthonormal(size, share, generator) for size, share in shares))
+        case (("pca" | "npca"), int()):
+            unknown = tuple(torch.full((size, dim), torch.nan, device="cpu") for size in channels)
+            return Reduction(unknown, mixes=True, learnt=name)
+    return Reduction(tuple(torch.eye(size, device="cpu") for size in channels))
+
+
+def principal_axes(name: str, scatter: Float[Tensor, "D D"], dim: int) -> Float[Tensor, "D dim"]:
+    """Eigenvectors of a scatter matrix: those of highest variance for ``pca``, of lowest for ``npca``."""
+    vectors = torch.linalg.eigh(scatter).eigenvectors  # ascending
+    return vectors[:, :dim] if name == "npca" else vectors[:, -dim:]
+
+
+def _check(name: str, channels: Sequence[int], dim: int | None) -> None:
     if name not in NAMES:
         raise ValueError(f"unknown reduction {name!r}; known are {', '.join(NAMES)}")
     total = sum(channels)
     if name == "none":
         if dim is not None:
             raise ValueError(f"reduction none keeps all {total} channels; leave dim={dim} out, or choose random")
-        kept = torch.arange(total)
-    else:
-        if dim is None or not 1 <= dim <= total:
-            raise ValueError(
-                f"cannot keep {dim} of {total} channels ({' + '.join(map(str, channels))}); "
-                f"choose reduction.dim between 1 and {total}, or reduction=none"
-            )
-        kept = torch.randperm(total, generator=torch.Generator().manual_seed(seed))[:dim].sort().values
-    starts = [sum(channels[:i]) for i in range(len(channels))]
-    return [kept[(kept >= s) & (kept < s + c)] - s for s, c in zip(starts, channels, strict=True)]
+    elif dim is None or not 1 <= dim <= total:
+        raise ValueError(
+            f"cannot keep {dim} of {total} channels ({' + '.join(map(str, channels))}); "
+            f"choose reduction.dim between 1 and {total}, or reduction=none"
+        )
+
+
+def _split(matrix: Tensor, channels: Sequence[int]) -> tuple[Tensor, ...]:
+    return tuple(block.contiguous() for block in matrix.split(list(channels)))
+
+
+def _orthonormal(size: int, dim: int, generator: torch.Generator) -> Float[Tensor, "size dim"]:
+    """Orthonormal columns, uniform over all such matrices: with R's diagonal positive the QR factors are unique."""
+    normal = torch.randn(size, dim, generator=generator, dtype=torch.float64, device="cpu")
+    q, r = torch.linalg.qr(normal)
+    return (q * r.diagonal().sign()).float()
+
+
+def _shares(channels: Sequence[int], dim: int) -> list[int]:
+    """``dim`` in proportion to the channels, in whole numbers, by the largest remainders."""
+    exact = [dim * size / sum(channels) for size in channels]
+    shares = [int(share) for share in exact]
+    by_remainder = sorted(range(len(channels)), key=lambda m: shares[m] - exact[m])
+    for m in by_remainder[: dim - sum(shares)]:
+        shares[m] += 1
+    return shares
 
 
 class Projection(nn.Module):
-    """One feature map as vectors at its positions, of its kept channels.
+    """One feature map as vectors at its positions, each times a constant matrix.
 
-    Keeping is a product with a one-hot matrix: out of channels-last maps several times faster than indexing.
+    Keeping some channels is a product with a one-hot matrix: out of channels-last maps several times faster than
+    indexing.
     """
 
     matrix: Tensor
 
-    def __init__(self, channels: int, kept: Tensor) -> None:
+    def __init__(self, matrix: Float[Tensor, "C d"]) -> None:
         super().__init__()
-        self.keeps_all = len(kept) == channels
-        self.register_buffer("matrix", torch.eye(channels)[:, kept])
+        square = matrix.shape[0] == matrix.shape[1]
+        self.keeps_all = square and torch.equal(matrix, torch.eye(len(matrix), device=matrix.device))
+        self.register_buffer("matrix", matrix.clone())
 
     def forward(self, features: Float[Tensor, "B C h w"]) -> Float[Tensor, "P B d"]:
         vectors = features.permute(2, 3, 0, 1).flatten(0, 1)

@@ -8,17 +8,9 @@ from pathlib import Path
 from statistics import mean, stdev
 
 import pytest
-import torch
-from torchmetrics import MetricCollection
 
-from padim.backbone import Backbone
-from padim.commands import train
-from padim.data.module import ImageDataModule
-from padim.data.mvtec import MVTec
-from padim.head import Head
-from padim.metrics import PRO, PixelAUROC
-from padim.model import PaDiM
-from tests.commands.test_run import run
+from padim.commands import ablate, train
+from tests.commands.test_run import rows, run
 
 
 def test_all_channels(mvtec: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,29 +23,13 @@ def test_all_channels(mvtec: Path, weights: Path, tmp_path: Path, monkeypatch: p
     assert metrics["pixel_auroc_error_bound"] < 1e-4
 
 
-def test_a_hundred_random_channels(mvtec: Path, weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Five draws in one pass: the features do not depend on the draw."""
-    data = ImageDataModule(MVTec(mvtec, "bottle"), [256, 256], [224, 224])
-    backbone = Backbone("resnet18", (1, 2, 3), (224, 224), weights=str(weights))
-    heads = [
-        Head(backbone.channels, backbone.grids, (224, 224), reduction="random", dim=100, seed=seed) for seed in range(5)
-    ]
-    metrics = [MetricCollection([PixelAUROC(), PRO()], compute_groups=False) for _ in heads]
-    features = PaDiM(backbone, heads[0]).features
-    data.setup("fit")
-    for batch in data.train_dataloader():
-        maps = features(batch.image)
-        for head in heads:
-            head.update(maps)
-    for head in heads:
-        head.finalise()
-    data.setup("test")
-    with torch.inference_mode():
-        for batch in data.test_dataloader():
-            maps = features(batch.image)
-            for head, metric in zip(heads, metrics, strict=True):
-                metric.update(head(maps).anomaly_map, batch.mask)
-    auroc, pro = ([metric.compute()[name].item() for metric in metrics] for name in ("PixelAUROC", "PRO"))
+def test_a_hundred_random_channels(
+    mvtec: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Five draws in one pass."""
+    files = [f"output_dir={tmp_path}", f"dataset.root={mvtec}", f"backbone.weights={weights}", "dataset=mvtec"]
+    run(monkeypatch, ablate.main, "+heads.rd={reduction: random, dim: 100, seed: [0, 1, 2, 3, 4]}", *files)
+    auroc, pro = ([float(row[name]) for row in rows(tmp_path / "heads.csv")] for name in ("pixel_auroc", "pro"))
     with capsys.disabled():
         for name, values in (("pixel AUROC", auroc), ("PRO", pro)):
             spread = f"{mean(values):.4f} +- {stdev(values):.4f}, {min(values):.4f} to {max(values):.4f}"

@@ -9,21 +9,22 @@ from hydra.errors import ConfigCompositionException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from padim.commands import CONF, train
+from padim.cells import expand
+from padim.commands import CONF, ablate, train
 from padim.commands.run import EXPECTED_WARNINGS
 from tests.commands.test_run import run
 from tests.drawn import draw
 
-GROUPS = sorted(
-    f"{path.parent.relative_to(CONF)}={path.stem}" for path in Path(CONF).rglob("*.yaml") if path.parent != Path(CONF)
-)
+FILES = sorted(path.relative_to(CONF).with_suffix("") for path in Path(CONF).rglob("*.yaml"))
+GROUPS = ["=".join(str(path).split("/", 1)) for path in FILES if len(path.parts) > 1]
 EXPERIMENTS = [choice for choice in GROUPS if choice.startswith("experiment=")]
-OFFLINE = ["backbone.weights=random", "dataset.resize=[32,32]", "dataset.image_size=[32,32]"]
+OFFLINE = ["backbone.weights=random", "dataset.resize=[56,56]", "dataset.image_size=[56,56]"]  # 14 divides 56
 
 
 def composed(*overrides: str) -> DictConfig:
     with initialize_config_dir(CONF, version_base="1.3"):
-        return compose("train", list(overrides))
+        config = compose("train", list(overrides))
+        return compose("ablate", list(overrides)) if "heads" in config else config
 
 
 def test_there_are_groups() -> None:
@@ -37,12 +38,15 @@ def test_every_file_composes_and_instantiates(choice: str, tmp_path: Path, monke
         monkeypatch.setattr("lightning_fabric.accelerators.cuda.num_cuda_devices", lambda: 1)
         monkeypatch.setattr("pytorch_lightning.accelerators.cuda.num_cuda_devices", lambda: 1)
     config = composed(choice, *OFFLINE)
-    if config.reduction.dim is not None:
-        config.reduction.dim = 20  # a single layer has few channels
     assert OmegaConf.missing_keys(config) == set()
+    if "heads" not in config and config.reduction.dim is not None:
+        config.reduction.dim = 20  # a single layer has few channels
     OmegaConf.resolve(config)
     instantiate(config.data)
-    instantiate(config.model)
+    if "heads" in config:
+        assert len(expand(OmegaConf.to_container(config.heads))) >= 5
+    else:
+        instantiate(config.model)
     with warnings.catch_warnings():
         for message in EXPECTED_WARNINGS:
             warnings.filterwarnings("ignore", message)
@@ -64,6 +68,11 @@ def test_an_unknown_choice_lists_the_known(group: str) -> None:
         composed(f"{group}=typo")
 
 
+def test_an_experiment_of_heads_is_not_for_padim_train(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="run it with padim-ablate"):
+        run(monkeypatch, train.main, "experiment=paper/table1", "dataset.category=bottle", f"output_dir={tmp_path}")
+
+
 def test_one_composed_result() -> None:
     """The order of the defaults list: the experiment comes last, and overrides after it."""
     config = composed("experiment=padim_wr50_rd550", "layers=l23", "covariance.eps=0.02", "seed=3")
@@ -78,10 +87,10 @@ def test_one_composed_result() -> None:
             "weights": "imagenet",
             "seed": 0,
         },
-        "stages": [2, 3],
+        "layers": {"stages": [2, 3], "combine": "concat"},
         "image_size": [224, 224],
         "reduction": {"name": "random", "dim": 550},
-        "covariance": {"eps": 0.02},
+        "covariance": {"name": "sample", "eps": 0.02, "pool": 1},
         "anomaly_map": {"sigma": 4.0, "interpolation": "bicubic"},
         "seed": 3,
         "save_state": True,
@@ -100,7 +109,17 @@ def synthetic(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_experiment_runs(
     experiment: str, synthetic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    config = composed(experiment)
     data = ["dataset=synthetic", f"dataset.root={synthetic}", "data.batch_size=2", "trainer=debug"]
-    dim = ["reduction.dim=12"] if "rd" in experiment else []
-    run(monkeypatch, train.main, experiment, f"output_dir={tmp_path}", *data, *OFFLINE, *dim)
-    assert (tmp_path / "metrics.json").is_file()
+    data += ["dataset.category=board"]  # instead of a sweep over all of MVTec AD's
+    if "heads" in config:
+        main, small = ablate.main, [f"heads.{name}.dim=12" for name, block in config.heads.items() if "dim" in block]
+        small += ["heads.random.seed=[0,1]"] if "random" in config.heads else []
+    else:
+        main, small = train.main, ["reduction.dim=12"] if "rd" in experiment else []
+    if experiment == "experiment=paper/table6":
+        (root,) = synthetic.iterdir()
+        data, small = [*data[2:], f"dataset.root={root}", "dataset.version=0"], ["reduction.dim=12"]
+    run(monkeypatch, main, experiment, f"output_dir={tmp_path}", *data, *OFFLINE, *small)
+    assert list(tmp_path.rglob("metrics.json"))
+    assert not list(tmp_path.rglob("experiment=*"))  # a name with a slash would nest folders

@@ -3,13 +3,14 @@
 import itertools
 import re
 import shlex
+import sys
 from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from padim.commands import CONF, train
+from padim.commands import CONF, ablate, report, train
 from tests.commands.test_run import run
 from tests.drawn import draw
 
@@ -32,11 +33,10 @@ def test_there_is_something_to_test() -> None:
     assert len(PADIM_COMMANDS) >= 7
 
 
-@pytest.mark.parametrize("command", PADIM_COMMANDS)
+@pytest.mark.parametrize("command", [command for command in PADIM_COMMANDS if "report" not in command])
 def test_commands_compose(command: str) -> None:
     """Each job of a sweep too."""
     program, *overrides = shlex.split(command)
-    assert f'{program} = "padim.commands' in (CHECKOUT / "pyproject.toml").read_text()
     choices = [
         [f"{key}={value}" for value in values.split(",")] if "[" not in values else [f"{key}={values}"]
         for key, _, values in (override.partition("=") for override in overrides if override != "-m")
@@ -46,6 +46,22 @@ def test_commands_compose(command: str) -> None:
             config = compose(program.removeprefix("padim-"), overrides=list(job))
         if program == "padim-train":
             OmegaConf.resolve(config)
+
+
+@pytest.mark.parametrize("command", PADIM_COMMANDS)
+def test_commands_are_installed(command: str) -> None:
+    assert f'\n{command.split()[0]} = "padim.commands' in (CHECKOUT / "pyproject.toml").read_text()
+
+
+def test_heads_and_their_report(images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ablate_command, report_command = [c for c in PADIM_COMMANDS if re.match("padim-(ablate|report)", c)]
+    overrides = [override for override in shlex.split(ablate_command)[1:] if "output_dir" not in override]
+    small = ["dataset.resize=[64,64]", "dataset.image_size=[64,64]", f"dataset.root={images}"]
+    run(monkeypatch, ablate.main, *overrides, *small, f"output_dir={tmp_path / 'heads'}")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", shlex.split(report_command))
+    report.main()
+    assert (tmp_path / "report" / "report.md").is_file()
 
 
 @pytest.mark.parametrize("command", [command for command in PADIM_COMMANDS if command.startswith("padim-train")])
@@ -74,14 +90,19 @@ def test_make_targets_exist(command: str) -> None:
     assert re.search(rf"^{command.split()[1]}:.*##", (CHECKOUT / "Makefile").read_text(), re.MULTILINE)
 
 
-@pytest.mark.parametrize("page", ["README.md", "CHANGELOG.md"])
+@pytest.mark.parametrize("page", ["README.md", "CHANGELOG.md", "experiments/README.md"])
 def test_local_links_lead_somewhere(page: str) -> None:
-    for link in re.findall(r"\]\(([^)]+)\)", (CHECKOUT / page).read_text()):
-        assert link.startswith("https://") or (CHECKOUT / link).exists(), link
+    path = CHECKOUT / page
+    for link in re.findall(r"\]\(([^)]+)\)", path.read_text()):
+        assert link.startswith("https://") or (path.parent / link).exists(), link
 
 
 def test_every_choice_of_every_group_is_listed() -> None:
-    listed = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", README, re.MULTILINE))
+    listed = {
+        group: choices
+        for groups, choices in re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| (.*) \|$", README, re.MULTILINE)
+        for group in re.findall(r"\w+", groups)
+    }
     for group in Path(CONF).iterdir():
         if group.is_dir() and group.name != "method":  # there is one
             assert {path.stem for path in group.glob("*.yaml")} <= set(re.findall(r"`(\w+)`", listed[group.name]))

@@ -122,11 +122,6 @@ def test_ten_thousand_removals() -> None:
     assert_moments_of(moments, x[:, 10_000:], against=x)
 
 
-def test_one_image_has_no_covariance() -> None:
-    with pytest.raises(ValueError, match="needs at least 2 images, found 1"):
-        gaussian.covariance(fold(embeddings(1)).scatter, 1, EPS)
-
-
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("own", [0, 1, 3, 7])
 def test_whitening_rows_are_those_of_the_inverse_cholesky_factor(own: int, dtype: torch.dtype) -> None:

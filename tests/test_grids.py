@@ -24,17 +24,17 @@ from tests.reference import GRIDS, replicate
     ],
 )
 def test_levels(sizes: tuple[int, ...], levels: list[tuple[int, tuple[int, ...]]]) -> None:
-    plan = plan_levels([(size, size) for size in sizes])
+    plan = plan_levels({m: (size, size) for m, size in enumerate(sizes)})
     assert list(plan) == [Level((size, size), maps) for size, maps in levels]
 
 
 def test_a_map_that_is_larger_on_one_axis_is_folded() -> None:
-    assert plan_levels([(8, 8), (4, 10)]) == (Level((8, 8), (1, 0)),)
+    assert plan_levels({0: (8, 8), 1: (4, 10)}) == (Level((8, 8), (1, 0)),)
 
 
 @pytest.mark.parametrize("grids", GRIDS)
 def test_ancestors_replicate_directly_to_the_finest_grid(grids: tuple[Grid, ...]) -> None:
-    plan = plan_levels(grids)
+    plan = plan_levels(dict(enumerate(grids)))
     finest = plan[-1].grid
     for level in plan:
         number = torch.arange(level.positions).view(1, 1, *level.grid)
@@ -47,7 +47,7 @@ def test_ancestors_replicate_directly_to_the_finest_grid(grids: tuple[Grid, ...]
 
 @pytest.mark.parametrize("grids", GRIDS)
 def test_every_position_is_a_child_of_its_parent(grids: tuple[Grid, ...]) -> None:
-    plan = plan_levels(grids)
+    plan = plan_levels(dict(enumerate(grids)))
     for coarse, fine in itertools.pairwise(plan):
         parent = ancestors(coarse.grid, fine.grid, plan[-1].grid)
         groups = children(parent)

@@ -11,11 +11,17 @@ PACKAGE = Path(padim.__file__).parent
 # Each may import those below it, and its own kind.
 LAYERS = [
     {"padim.commands"},
-    {"padim.checkpoint", "padim.figure"},
+    {"padim.ablation", "padim.checkpoint", "padim.figure", "padim.report"},
     {"padim.module"},
-    {"padim.data", "padim.metrics", "padim.model"},
-    {"padim.backbone", "padim.head"},
-    {"padim.gaussian", "padim.grids", "padim.pyramid", "padim.reduction", "padim.scoring"},
+    {"padim.evaluation", "padim.model"},
+    {"padim.data", "padim.metrics", "padim.sharing"},
+    {"padim.backbone", "padim.cells", "padim.heads"},
+    {"padim.head", "padim.taps", "padim.weights"},
+    {"padim.statistics", "padim.whitening"},
+    {"padim.derivation", "padim.embedding"},
+    {"padim.pyramid"},
+    {"padim.covariance", "padim.curves", "padim.gaussian", "padim.grids", "padim.memory"},
+    {"padim.reduction", "padim.scoring"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import torch
 from scipy.integrate import trapezoid
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import roc_auc_score, roc_curve
 from torch import Tensor, nn
 from torchmetrics import Metric, MetricCollection
 
-from padim.metrics import BINS, PRO, ImageAUROC, PixelAUROC, bin_index, region_weights
+from padim.curves import BINS, bin_index, region_weights
+from padim.metrics import PRO, ImageAUROC, PixelAUROC
 
 METRICS = (ImageAUROC, PixelAUROC, PRO)
 PIXEL_METRICS = (PixelAUROC, PRO)
@@ -400,3 +401,23 @@ def test_two_processes_equal_one(tmp_path: Path) -> None:
     expected["all on rank 0"] = expected["ImageAUROC"]
     for rank in (0, 1):
         assert torch.load(tmp_path / f"{rank}.pt") == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("kind", SCORES)
+def test_curves_pass_through_the_points_of_scikit_learn(kind: str) -> None:
+    """At a rate where the curve rises straight up, the upper end."""
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.rand(400, generator=generator) < 0.3
+    scores = SCORES[kind](torch.randn(400, generator=generator) + labels)
+    fpr, tpr, _ = roc_curve(labels.numpy(), scores.nan_to_num(posinf=9, neginf=-9).numpy(), drop_intermediate=False)
+    rates = torch.linspace(0, 1, 37, dtype=torch.float64)
+    expected = [tpr[fpr == rate].max() if rate in fpr else np.interp(rate, fpr, tpr) for rate in rates.numpy()]
+    metric = ImageAUROC()
+    metric.update(scores, labels)
+    np.testing.assert_allclose(metric.curve(rates), expected, rtol=0, atol=1e-12)
+
+
+def test_a_curve_without_a_class_is_nan() -> None:
+    metric = ImageAUROC()
+    metric.update(torch.rand(3), torch.zeros(3, dtype=torch.bool))
+    assert metric.curve(torch.tensor([0.0, 0.5], dtype=torch.float64)).isnan().all()

@@ -1,15 +1,12 @@
 """What the commands share: a trainer, a test, and what a run leaves behind."""
 
-import csv
-import json
 import logging
-import math
 import re
 import resource
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,7 +16,9 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import Trainer
 from pytorch_lightning.loggers import WandbLogger
 
+from padim.backbone import native_size
 from padim.checkpoint import AtomicCheckpointIO
+from padim.commands.output import write_curves, write_json, write_predictions
 from padim.data.module import ImageDataModule
 from padim.figure import draw_extremes
 from padim.module import PaDiMModule
@@ -34,9 +33,27 @@ EXPECTED_WARNINGS = (
 _METRICS = {"image AUROC": "image_auroc", "pixel AUROC": "pixel_auroc", "PRO": "pro"}
 
 
+def settle_image_size(config: DictConfig) -> None:
+    """Where the data set names no size, take that of the network's own training, of the whole image."""
+    if config.dataset.image_size is None:
+        config.dataset.image_size = list(native_size(config.backbone.name, config.backbone.tag))
+    if config.dataset.resize is None:
+        config.dataset.resize = config.dataset.image_size
+
+
 @contextmanager
 def logged_trainer(config: DictConfig, output_dir: Path) -> Iterator[Trainer]:
-    """The configured trainer, whose logger is closed at the end, lest it leak into the next job of a sweep."""
+    """The configured trainer."""
+    with logged_trainers(config, output_dir) as new_trainer:
+        yield new_trainer()
+
+
+@contextmanager
+def logged_trainers(config: DictConfig, output_dir: Path) -> Iterator[Callable[[], Trainer]]:
+    """Makes configured trainers with one logger, which is closed at the end, lest it leak into the next job of a sweep.
+
+    A trainer counts its epochs: a second fit takes a second trainer.
+    """
     level = rank_zero.level
     failed = True
     with warnings.catch_warnings():
@@ -46,7 +63,7 @@ def logged_trainer(config: DictConfig, output_dir: Path) -> Iterator[Trainer]:
         logger = instantiate(config.logger, save_dir=output_dir)
         try:
             logger.log_hyperparams(OmegaConf.to_container(config, resolve=True))
-            yield instantiate(config.trainer, logger=logger, plugins=[AtomicCheckpointIO()])
+            yield lambda: instantiate(config.trainer, logger=logger, plugins=[AtomicCheckpointIO()])
             failed = False
         finally:
             rank_zero.setLevel(level)
@@ -58,7 +75,7 @@ def logged_trainer(config: DictConfig, output_dir: Path) -> Iterator[Trainer]:
 def test_and_report(
     trainer: Trainer, module: PaDiMModule, data: ImageDataModule, output_dir: Path, facts: dict[str, float]
 ) -> None:
-    """Test, then write metrics.json, predictions.csv and extremes.png, and print a table.
+    """Test, then write metrics.json, predictions.csv, curves.csv and extremes.png, and print a table.
 
     Args:
         facts: numbers about the fit, for metrics.json.
@@ -67,14 +84,15 @@ def test_and_report(
     trainer.test(module, data, verbose=False)
     facts = facts | {
         "test_seconds": time.perf_counter() - start,
-        "test_images": len(module.scores),
+        "test_images": len(module.evaluation.scores),
         "peak_memory_mb": peak_memory_mb(),
     }
     metrics = module.results | facts
-    _write_json(metrics, output_dir / "metrics.json")
-    _write_predictions(module, data, output_dir / "predictions.csv")
+    write_json(metrics, output_dir / "metrics.json")
+    write_predictions(data.test_set.samples, {"score": module.evaluation.scores}, output_dir / "predictions.csv")
+    write_curves({"padim": module.evaluation}, output_dir / "curves.csv")
     picture = output_dir / "extremes.png"
-    draw_extremes(module.model, data.test_set, module.scores, picture)
+    draw_extremes(module.model, data.test_set, module.evaluation.scores, picture)
     for logger in trainer.loggers:
         logger.log_metrics(facts)  # the module has logged its results
         if isinstance(logger, WandbLogger):
@@ -90,21 +108,6 @@ def peak_memory_mb() -> float:
         return int(peak) / 2**10
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
-
-
-def _write_json(metrics: dict[str, float], path: Path) -> None:
-    """JSON knows no NaN: a metric that cannot be computed is null."""
-    values = {name: None if math.isnan(value) else value for name, value in metrics.items()}
-    path.write_text(json.dumps(values, indent=2) + "\n")
-
-
-def _write_predictions(module: PaDiMModule, data: ImageDataModule, path: Path) -> None:
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["path", "label", "score"])
-        for index, score in sorted(module.scores.items()):
-            sample = data.test_set.samples[index]
-            writer.writerow([sample.path, sample.label, score])
 
 
 def _table(metrics: dict[str, float], output_dir: Path) -> str:

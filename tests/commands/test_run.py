@@ -122,7 +122,7 @@ def test_another_seed_draws_other_channels(
     run(monkeypatch, train.main, f"output_dir={tmp_path}", f"dataset.root={synthetic}", "seed=1", *TINY)
     assert (tmp_path / "predictions.csv").read_bytes() != (finished[0] / "predictions.csv").read_bytes()
     ours, theirs = (load_module(folder / "padim.ckpt").model.head for folder in (tmp_path, finished[0]))
-    assert not torch.equal(ours.reduction[2].matrix, theirs.reduction[2].matrix)
+    assert not torch.equal(ours.embedding.matrices[2], theirs.embedding.matrices[2])
 
 
 def test_without_its_state_a_checkpoint_is_smaller_and_scores_the_same(
@@ -248,6 +248,22 @@ def test_the_peak_memory_is_not_the_parents() -> None:
     script = "from padim.commands.run import peak_memory_mb; print(peak_memory_mb())"
     printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     assert 50 < float(printed) < held.nbytes / 2**20
+
+
+def test_without_a_size_the_networks_own_is_taken(
+    synthetic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    overrides = [
+        f"output_dir={tmp_path}",
+        f"dataset.root={synthetic}",
+        "dataset.image_size=null",
+        "dataset.resize=null",
+    ]
+    run(
+        monkeypatch, train.main, *overrides, "backbone=efficientnet_b4", "layers=l3", "reduction.dim=9", "trainer=debug"
+    )
+    assert load_module(tmp_path / "padim.ckpt").model.backbone.image_size == (380, 380)
+    run(monkeypatch, evaluate.main, f"checkpoint={tmp_path / 'padim.ckpt'}", f"output_dir={tmp_path / 'again'}")
 
 
 def test_a_typo_is_refused_before_any_work(tmp_path: Path) -> None:

@@ -1,0 +1,84 @@
+"""Lightning glue for many heads over one backbone: one pass to fit them, one to test them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from padim import memory
+from padim.backbone import Backbone
+from padim.cells import Cell
+from padim.data.samples import Batch
+from padim.evaluation import Evaluation
+from padim.heads import Heads
+from padim.model import PaDiM
+from padim.module import OneEpochModule
+from padim.sharing import HeadFactory
+
+
+class AblationModule(OneEpochModule):
+    """Heads of many configurations.
+
+    Args:
+        backbone: arguments of :class:`padim.backbone.Backbone`: name, tag, taps, weights, seed.
+        cells: the configurations.
+        image_size: height and width of the images.
+        anomaly_map: sigma and interpolation, see :func:`padim.scoring.smoothing_matrix`.
+
+    Attributes:
+        evaluations: of each head, by its name, after a test.
+        results: the metrics of each head, after a test.
+    """
+
+    def __init__(
+        self,
+        backbone: Mapping[str, Any],
+        cells: Sequence[Cell],
+        image_size: Sequence[int],
+        anomaly_map: Mapping[str, Any],
+    ) -> None:
+        super().__init__()
+        height, width = image_size
+        stages = sorted({stage for cell in cells for stage in cell.stages})
+        network = Backbone(**backbone, stages=stages, image_size=(height, width))
+        factory = HeadFactory(network.channels, network.grids, stages, network.image_size, anomaly_map)
+        with torch.device("meta"):  # to see how much memory they take, without taking it
+            require_memory(factory.make(cells), Evaluation())
+        self.heads = factory.make(cells)
+        self.model = PaDiM(network, self.heads)
+        self.evaluations = {name: Evaluation() for name in self.heads.names}
+        self._evaluations = nn.ModuleList(self.evaluations.values())  # whose names may hold no dots
+        self.results: dict[str, dict[str, float]] = {}
+
+    def on_train_end(self) -> None:
+        super().on_train_end()
+        for statistics in self.heads.statistics:
+            statistics.drop()
+
+    def on_test_start(self) -> None:
+        for evaluation in self.evaluations.values():
+            evaluation.reset()
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        for name, prediction in self.model(batch.image).items():
+            self.evaluations[name].update(prediction, batch)
+
+    def on_test_epoch_end(self) -> None:
+        self.results = {name: evaluation.results() for name, evaluation in self.evaluations.items()}
+        for name, results in self.results.items():
+            self.log_dict({f"{name}/{key}": value for key, value in results.items()})
+
+
+def require_memory(heads: Heads, evaluation: Evaluation) -> None:
+    """Raise where the heads, and an evaluation of each, need more than there is."""
+    of_statistics = sum(statistics.nbytes for statistics in heads.statistics)
+    of_whitening = sum(head.nbytes for head in heads.members)
+    of_metrics = len(heads.names) * evaluation.nbytes
+    needed, free = of_statistics + of_whitening + of_metrics, memory.available()
+    if needed > free:
+        raise MemoryError(
+            f"{len(heads.names)} heads need {needed / 1e9:.1f} GB ({of_statistics / 1e9:.1f} for their statistics, "
+            f"{of_whitening / 1e9:.1f} for their whitening, {of_metrics / 1e9:.1f} for their metrics); "
+            f"{free / 1e9:.1f} GB are free: set heads_per_pass, or take fewer heads or dimensions"
+        )

@@ -1,0 +1,94 @@
+"""padim-ablate: fit and test a list of heads over one backbone, in one pass over the images."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning import Trainer
+
+from padim.ablation import AblationModule
+from padim.cells import Cell, expand
+from padim.commands import CONF
+from padim.commands.output import write_csv, write_curves, write_json, write_predictions
+from padim.commands.run import logged_trainers, peak_memory_mb, settle_image_size
+from padim.data.module import ImageDataModule
+from padim.evaluation import Evaluation
+
+METRICS = ("image_auroc", "pixel_auroc", "pro")
+
+
+@hydra.main(version_base="1.3", config_path=CONF, config_name="ablate")
+def main(config: DictConfig) -> None:
+    output_dir = Path(HydraConfig.get().runtime.output_dir)
+    settle_image_size(config)
+    cells = expand(plain(config.heads))
+    data = instantiate(config.data)
+    data.prepare_data()  # before the clock starts; Lightning will find it done
+    facts = {"fit_seconds": 0.0, "test_seconds": 0.0}
+    evaluations: dict[str, Evaluation] = {}
+    with logged_trainers(config, output_dir) as new_trainer:
+        for some in passes(cells, config.heads_per_pass):
+            evaluations |= one_pass(config, some, data, new_trainer, facts)
+    scores = {name: evaluation.scores for name, evaluation in evaluations.items()}
+    write_predictions(data.test_set.samples, scores, output_dir / "predictions.csv")
+    write_curves(evaluations, output_dir / "curves.csv")
+    rows = [[cell.name, *asdict(cell).values(), *metrics(evaluations[cell.name])] for cell in cells]
+    write_csv(["name", *asdict(cells[0]), *METRICS], rows, output_dir / "heads.csv")
+    write_json(facts | {"peak_memory_mb": peak_memory_mb()}, output_dir / "metrics.json")  # last: the run is whole
+    print(table(rows, facts, output_dir), flush=True)
+
+
+def plain(config: DictConfig) -> Any:
+    return OmegaConf.to_container(config, resolve=True)
+
+
+def passes(cells: Sequence[Cell], heads_per_pass: int | None) -> list[Sequence[Cell]]:
+    """The heads of each pass over the images."""
+    if heads_per_pass is None:
+        return [cells]
+    if heads_per_pass < 1:
+        raise ValueError(f"heads_per_pass={heads_per_pass}; it must be 1 or more, or null: all in one pass")
+    return [cells[start : start + heads_per_pass] for start in range(0, len(cells), heads_per_pass)]
+
+
+def one_pass(
+    config: DictConfig,
+    cells: Sequence[Cell],
+    data: ImageDataModule,
+    new_trainer: Callable[[], Trainer],
+    facts: dict[str, float],
+) -> dict[str, Evaluation]:
+    """Fit and test some heads, whose memory is free again afterwards; add what it took to the facts."""
+    module = AblationModule(plain(config.backbone), cells, data.image_size, plain(config.anomaly_map))
+    trainer, start = new_trainer(), time.perf_counter()
+    trainer.fit(module, data)
+    fitted = time.perf_counter()
+    trainer.test(module, data, verbose=False)
+    facts["fit_seconds"] += fitted - start
+    facts["test_seconds"] += time.perf_counter() - fitted
+    facts |= {"train_images": module.heads.fitted, "test_images": len(data.test_set)}
+    return module.evaluations
+
+
+def metrics(evaluation: Evaluation) -> list[float]:
+    results = evaluation.results()
+    return [results[name] for name in METRICS]
+
+
+def table(rows: Sequence[Sequence[Any]], facts: dict[str, float], output_dir: Path) -> str:
+    width = max(len(row[0]) for row in rows)
+    lines = [f"{'':{width}}  image AUROC  pixel AUROC     PRO"]
+    for name, *_, image, pixel, pro in rows:
+        lines.append(f"{name:{width}}  {image:11.4f}  {pixel:11.4f}  {pro:6.4f}")
+    lines.append(f"fit {facts['fit_seconds']:.1f} s, test {facts['test_seconds']:.1f} s, written to {output_dir}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""The files that a run leaves."""
+
+import csv
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from padim.data.samples import Sample
+from padim.evaluation import RATES, Evaluation
+
+
+def write_json(metrics: Mapping[str, float], path: Path) -> None:
+    """JSON knows no NaN: a metric that cannot be computed is null."""
+    values = {name: None if math.isnan(value) else value for name, value in metrics.items()}
+    path.write_text(json.dumps(values, indent=2) + "\n")
+
+
+def write_csv(header: Sequence[str], rows: Iterable[Sequence[Any]], path: Path) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        writer.writerows(rows)
+
+
+def write_predictions(samples: Sequence[Sample], scores: Mapping[str, Mapping[int, float]], path: Path) -> None:
+    """Path and label of each image that was scored, and the columns of ``scores``."""
+    columns = list(scores.values())
+    rows = (
+        [samples[index].path, samples[index].label, *(column[index] for column in columns)]
+        for index in sorted(columns[0])
+    )
+    write_csv(["path", "label", *scores], rows, path)
+
+
+def write_curves(evaluations: Mapping[str, Evaluation], path: Path) -> None:
+    """True over false positive rates of images and pixels, and PRO's mean overlap over the latter's."""
+    rows = (
+        [head, curve, fpr, tpr]
+        for head, evaluation in evaluations.items()
+        for curve, rates in evaluation.curves().items()
+        for fpr, tpr in zip(RATES.tolist(), rates, strict=True)
+    )
+    write_csv(["head", "curve", "fpr", "tpr"], rows, path)

@@ -1,0 +1,131 @@
+"""The state of a fit: moments of the embeddings, level by level."""
+
+from collections.abc import Callable, Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from padim import derivation, gaussian, pyramid
+from padim.derivation import State
+from padim.embedding import Embedding
+from padim.gaussian import Moments
+from padim.grids import Level
+
+
+class LevelMoments(nn.Module):
+    """Mean and scatter of one level; None until an image comes, where they are not to be saved."""
+
+    mean: Tensor | None
+    scatter: Tensor | None
+
+    def __init__(self, size: tuple[int, int, int], saved: bool) -> None:
+        super().__init__()
+        self.size = size
+        self.register_buffer("mean", None, persistent=saved)
+        self.register_buffer("scatter", None, persistent=saved)
+        if saved:
+            self._hold(gaussian.identity(*size))
+
+    def _hold(self, moments: Moments) -> Moments:
+        self.mean, self.scatter = moments.mean, moments.scatter
+        return moments
+
+    def at(self, count: int, like: Tensor) -> Moments:
+        """The moments of ``count`` images, on the device and in the type of ``like``."""
+        if self.mean is None or self.scatter is None:
+            if count:
+                raise RuntimeError(f"the statistics of {count} images have been given up; fit again")
+            empty = gaussian.identity(*self.size)
+            return self._hold(Moments(count, empty.mean.to(like.device), empty.scatter.to(like)))
+        return Moments(count, self.mean, self.scatter)
+
+    def drop(self) -> None:
+        self.mean = self.scatter = None
+
+
+class Statistics(nn.Module):
+    """Count, mean and scatter of embeddings: all that later choices need of the images.
+
+    Args:
+        embedding: what is counted.
+        saved: whether a checkpoint holds it.
+    """
+
+    count: Tensor
+
+    def __init__(self, embedding: Embedding, saved: bool = True) -> None:
+        super().__init__()
+        self.embedding = embedding
+        self.register_buffer("count", torch.tensor(0), persistent=saved)
+        self.levels = cast(Sequence[LevelMoments], nn.ModuleList(LevelMoments(s, saved) for s in embedding.sizes))
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the moments."""
+        return sum(
+            4 * positions * own * width + 8 * positions * width for positions, own, width in self.embedding.sizes
+        )
+
+    @property
+    def moments(self) -> list[Moments]:
+        """Of each level, coarse to fine, sharing memory with the state."""
+        like = self.embedding.projections[0].matrix
+        return [level.at(int(self.count), like) for level in self.levels]
+
+    def update(self, features: Sequence[Tensor]) -> None:
+        """Add a batch of images."""
+        self._fold(features, gaussian.update)
+
+    def remove(self, features: Sequence[Tensor]) -> None:
+        """Take images that went in out again."""
+        self._fold(features, gaussian.remove)
+
+    def _fold(self, features: Sequence[Tensor], fold: Callable[[Moments, Tensor], Moments]) -> None:
+        own, after = self.embedding(features), None
+        batch = own[0].shape[1]
+        for i, (moments, ancestry) in enumerate(zip(self.moments, self.embedding.ancestry, strict=True)):
+            positions, _, width = moments.scatter.shape
+            for chunk in pyramid.chunks(positions, batch * width, moments.scatter.device):
+                after = fold(moments.at(chunk), pyramid.embeddings(own[: i + 1], ancestry, chunk))
+        self.count.fill_(cast(Moments, after).count)
+
+    def require_like(self, other: "Statistics") -> None:
+        """Raise where the two count other things."""
+        if not self.embedding.is_like(other.embedding):
+            raise ValueError(
+                "cannot merge statistics of other feature maps or channels; fit both with one backbone, layers, image "
+                "size, reduction and seed"
+            )
+
+    def merge(self, other: "Statistics") -> None:
+        """Add the images of another state."""
+        self.require_like(other)
+        merged = [gaussian.merge(*pair) for pair in zip(self.moments, other.moments, strict=True)]
+        self.count.fill_(merged[-1].count)
+
+    def state_of(self, embedding: Embedding, plan: tuple[Level, ...]) -> State:
+        """The statistics of another embedding of these feature maps, whose reduction is learnt here if it is to be.
+
+        Args:
+            embedding: of channels that are counted.
+            plan: the levels of its feature maps.
+        """
+        counted = self.embedding
+        state = State(counted.plan, counted.widths, self.moments)
+        if counted.is_like(embedding):
+            return state
+        kept = {m: counted.matrices[m].mT for m in embedding.maps}  # (d_m, C_m)
+        if not embedding.mixes:
+            chosen = {m: kept[m] @ matrix for m, matrix in embedding.matrices.items()}
+            return derivation.project(state, chosen, plan)
+        if counted.maps != embedding.maps:
+            state = derivation.project(state, kept, plan)
+        if embedding.learnt:
+            embedding.learn(derivation.total(state)[0], plan)
+        return derivation.mix(state, embedding.matrices)
+
+    def drop(self) -> None:
+        """Give the memory back."""
+        for level in self.levels:
+            level.drop()
