@@ -43,10 +43,13 @@ def models_of(table: PaperTable, results: Iterable[Result]) -> list[Model]:
 def paper_sheet(table: PaperTable, models: Sequence[Model]) -> Sheet:
     """As the paper has it: what it averages over, its values and the differences beside ours."""
     rows, notes = [], [*_contradictions(table).values(), *filter(None, [table.note])]
+    remarks: dict[str, list[str]] = {}
     for model in models:
         scopes = table.scopes(model.row)
         rows += _rows(table, model, scopes)
-        notes += _notes(table, model, scopes)
+        for subject, remark in _remarks(table, model, scopes):
+            remarks.setdefault(remark, []).append(subject)
+    notes += [f"{'; '.join(subjects)}: {remark}." for remark, subjects in remarks.items()]  # what is true of many, once
     return Sheet(table.key, table.title, _columns(table, models), rows, notes)
 
 
@@ -100,20 +103,21 @@ def _contradictions(table: PaperTable) -> dict[tuple[str, str, str], str]:
     return notes
 
 
-def _notes(table: PaperTable, model: Model, scopes: Scopes) -> list[str]:
-    """What is missing, and what is not as it should be."""
+def _remarks(table: PaperTable, model: Model, scopes: Scopes) -> list[tuple[str, str]]:
+    """What is missing, and what is not as it should be, each after what it is said of."""
+    label = model.label
     if model.row.match is None:
         return []
     if not model.results:
-        return [f"{model.label}: no run."]
+        return [(label, "no run")]
     cell, present = model.results[0].cell, {result.category for result in model.results}
     absent = [name for name in table.classes if name not in present]
-    notes = [f"{model.label}: weights from {cell.weights}."] if from_file(cell) else []
-    notes += [f"{model.label}: no run of {', '.join(absent)}."] if absent else []
+    remarks = [(label, f"weights from {cell.weights}")] if from_file(cell) else []
+    remarks += [(label, f"no run of {', '.join(absent)}")] if absent else []
     for metric in table.metrics:
         values = by_class(model.results, metric)
         empty = [name for name in table.classes if name in present and name not in values]
-        notes += [f"{model.label}: no {METRICS[metric]} of {', '.join(empty)}."] if empty else []
-        remarks = {scope: average(values, classes).remark for scope, classes in scopes.items()}
-        notes += [f"{model.label}, {scope}, {METRICS[metric]}: {text}." for scope, text in remarks.items() if text]
-    return notes
+        remarks += [(label, f"no {METRICS[metric]} of {', '.join(empty)}")] if empty else []
+        of_scopes = {scope: average(values, classes).remark for scope, classes in scopes.items()}
+        remarks += [(f"{label}, {scope}, {METRICS[metric]}", text) for scope, text in of_scopes.items() if text]
+    return remarks
