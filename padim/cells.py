@@ -31,11 +31,16 @@ class Cell:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"(l|sum)[1-9]+", self.layers):
-            raise ValueError(f"layers is {self.layers!r}; allowed are l and stages, such as l123, or sum and stages")
+        named = isinstance(self.layers, str) and re.fullmatch(r"(l|sum)([1-9]+)", self.layers)
+        if not named or list(named[2]) != sorted(set(named[2])):
+            raise ValueError(
+                f"layers is {self.layers!r}; allowed are l and ascending stages, such as l123, or sum and such stages"
+            )
+        if not isinstance(self.seed, int) or not 0 <= self.seed < 2**63:
+            raise ValueError(f"seed is {self.seed!r}; it must be a whole number, 0 or more")
         if self.eps is None:
             object.__setattr__(self, "eps", 0.0 if self.covariance == "oas" else 0.01)
-        self.estimate  # noqa: B018 - refuses what there is not
+        Covariance(self.covariance, cast(float, self.eps), self.pool)  # refuses what there is not
 
     @property
     def stages(self) -> list[int]:
@@ -51,8 +56,9 @@ class Cell:
 
     @property
     def name(self) -> str:
-        pool = "" if self.pool == 1 else f"-pool{self.pool}"
-        return f"{self.layers}-{self.reduction}{self.dim or ''}-{self.covariance}{pool}-eps{self.eps:g}-seed{self.seed}"
+        reduction = f"{self.reduction}{self.dim or ''}"
+        covariance = self.covariance if self.pool == 1 else f"{self.covariance}-pool{self.pool}"
+        return f"{self.layers}-{reduction}-{covariance}-eps{self.eps:.12g}-seed{self.seed}"
 
 
 def expand(blocks: Mapping[str, Mapping[str, Any]]) -> list[Cell]:
@@ -64,6 +70,8 @@ def expand(blocks: Mapping[str, Mapping[str, Any]]) -> list[Cell]:
     known = [field.name for field in fields(Cell)]
     cells: list[Cell] = []
     for name, block in blocks.items():
+        if not isinstance(block, Mapping):
+            raise ValueError(f"heads.{name} is {block!r}; it must be a mapping such as {{layers: l123, seed: [0, 1]}}")
         if unknown := set(block) - set(known):
             raise ValueError(f"heads.{name} has {', '.join(sorted(unknown))}; a head has {', '.join(known)}")
         values = [value if isinstance(value, list) else [value] for value in block.values()]

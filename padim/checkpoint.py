@@ -52,7 +52,10 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 def load_module(path: str | Path) -> PaDiMModule:
     """A fitted module from its checkpoint; neither the hub nor the weights' file is needed."""
     checkpoint = read_checkpoint(path)
-    module = PaDiMModule(**checkpoint["hyper_parameters"])
-    module.load_state_dict(checkpoint["state_dict"], assign=True)
+    try:
+        module = PaDiMModule(**checkpoint["hyper_parameters"])
+        module.load_state_dict(checkpoint["state_dict"], assign=True)
+    except (TypeError, KeyError, RuntimeError) as error:
+        raise ValueError(f"{path} does not fit this version of padim ({error}); fit again") from error
     module.on_load_checkpoint(checkpoint)
     return module.eval()

@@ -1,5 +1,6 @@
-"""Estimates of a covariance from a scatter matrix. Each works on own rows (d, D) of it; whole matrices are d = D."""
+"""Estimates of a covariance from own rows (d, D) of a scatter matrix; oas needs the whole matrix, d = D."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -31,8 +32,10 @@ class Covariance:
     def __post_init__(self) -> None:
         if self.name not in NAMES:
             raise ValueError(f"unknown covariance {self.name!r}; known are {', '.join(NAMES)}")
-        if self.eps < 0:
-            raise ValueError(f"eps is {self.eps}; it is added to variances and must be 0 or more (the paper's is 0.01)")
+        if isinstance(self.eps, str) or not 0 <= self.eps < math.inf:
+            raise ValueError(
+                f"eps is {self.eps!r}; it is added to variances and must be a number, 0 or more (the paper's is 0.01)"
+            )
         if self.pool != ALL and not (isinstance(self.pool, int) and self.pool > 0 and self.pool % 2):
             raise ValueError(f"pool is {self.pool!r}; it must be odd, 1 for none, or {ALL!r}")
 
@@ -77,8 +80,9 @@ def oas(scatter: Float[Tensor, "*P D D"], count: int | Tensor) -> Float[Tensor, 
     channels = scatter.shape[-1]
     scale = _diagonal(empirical).mean(-1)[..., None, None]  # tr(S) / D
     power = empirical.square().mean((-2, -1), keepdim=True)
-    shrinkage = (power + scale**2) / ((count + 1) * (power - scale**2 / channels))
-    shrinkage = shrinkage.nan_to_num(1).clamp(max=1)  # 0/0: a multiple of the identity already
+    spread = (count + 1) * (power - scale**2 / channels)
+    # No spread, but for rounding: a multiple of the identity already.
+    shrinkage = torch.where(spread > 0, (power + scale**2) / spread, 1).clamp(max=1)
     shrunk = empirical.mul_(1 - shrinkage)
     _diagonal(shrunk).add_((shrinkage * scale)[..., 0])
     return shrunk

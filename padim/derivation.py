@@ -158,7 +158,8 @@ def pooled(
         scatter, mean, count = total(state)
         return scatter[None], mean[None], torch.tensor([count], device=mean.device)
     height, width = state.plan[-1].grid
-    offset = torch.arange(pool, device=positions.device) - pool // 2
+    reach = min(pool // 2, max(height, width) - 1)  # beyond the grid there is nothing
+    offset = torch.arange(-reach, reach + 1, device=positions.device)
     row = (positions // width)[:, None, None] + offset[:, None]  # (n, k, 1)
     column = (positions % width)[:, None, None] + offset  # (n, 1, k)
     inside = ((row >= 0) & (row < height) & (column >= 0) & (column < width)).flatten(1)  # (n, k k)

@@ -8,7 +8,8 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from padim import pyramid, scoring
+from padim import gaussian, pyramid, scoring
+from padim.counting import fold, merge
 from padim.covariance import ALL, Covariance
 from padim.embedding import Embedding, counted
 from padim.grids import Grid, plan_levels
@@ -77,6 +78,11 @@ class Head(nn.Module):
         self.embedding = embed(reduction, one_level=not self.covariance.shared)
         if statistics is None:
             statistics = Statistics(embed(counted(reduction, used)), save_state)
+        elif not save_state or not statistics.serves(maps, reduction.matrices):
+            raise ValueError(
+                "these statistics do not serve this head: shared ones hold at least its feature maps, on its grids, "
+                "and its channels as they are, and are never overwritten (save_state=true)"
+            )
         self.statistics, self.pyramid = statistics, plan_levels({m: grids[m] for m in maps})
         self.register_buffer("fitted", torch.tensor(0))  # images in the whitening; 0 where that is out of date
         sizes = [(1 if self.covariance.pool == ALL else size[0], *size[1:]) for size in self.embedding.sizes]
@@ -105,29 +111,22 @@ class Head(nn.Module):
 
     def update(self, features: Sequence[Tensor]) -> None:
         """Add a batch of images to the statistics; then :meth:`finalise` again."""
-        self.outdate()
-        self.statistics.update(features)
+        fold([self], features, gaussian.update)
 
     def remove(self, features: Sequence[Tensor]) -> None:
         """Take images that went in out again; then :meth:`finalise` again."""
-        self.outdate()
-        self.statistics.remove(features)
+        fold([self], features, gaussian.remove)
 
     def merge(self, other: "Head") -> None:
         """Add the statistics of another head, of other images; then :meth:`finalise` again."""
-        other.require_state()
-        self.statistics.require_like(other.statistics)
-        self.outdate()
-        self.statistics.merge(other.statistics)
-
-    def outdate(self) -> None:
-        """Say that the statistics are about to change."""
-        self.require_state()
-        self.fitted.zero_()
+        merge([self], [other])
 
     def finalise(self) -> None:
         """Turn the statistics into whitening rows, coarse to fine (PaDiM, equation 1)."""
         self.require_state()
+        if self.count < 2:
+            raise ValueError(f"a covariance needs at least 2 images, found {self.count}; give more training images")
+        state = self.statistics.state_of(self.embedding, self.pyramid)
         self.fitted.fill_(0 if self.save_state else -1)  # -1: the statistics may be being overwritten
         if len(self.pyramid) > len(self.levels):
             log.info(
@@ -137,7 +136,6 @@ class Head(nn.Module):
                 *self.embedding.plan[0].grid,
                 self.nbytes / 1e6,
             )
-        state = self.statistics.state_of(self.embedding, self.pyramid)
         expendable = not self.save_state or not self.statistics.embedding.is_like(self.embedding)
         for i, level in enumerate(self.levels):
             coarser = [lower.whitening for lower in self.levels[:i]]

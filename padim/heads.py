@@ -1,11 +1,14 @@
 """Several heads on the same feature maps, which may share statistics."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
+from padim import gaussian
+from padim.counting import fold, merge
+from padim.gaussian import NotPositiveDefiniteError
 from padim.head import Head, Prediction
 from padim.reduction import Reduction
 from padim.scoring import image_score
@@ -35,26 +38,15 @@ class HeadGroup(nn.Module):
 
     def update(self, features: Sequence[Tensor]) -> None:
         """Add a batch of images to the statistics; then :meth:`finalise` again."""
-        self._change(lambda statistics: statistics.update(features))
+        fold(self.members, features, gaussian.update)
 
     def remove(self, features: Sequence[Tensor]) -> None:
         """Take images that went in out again; then :meth:`finalise` again."""
-        self._change(lambda statistics: statistics.remove(features))
+        fold(self.members, features, gaussian.remove)
 
     def merge(self, other: "HeadGroup") -> None:
         """Add the statistics of other heads, of other images; then :meth:`finalise` again."""
-        for head in other.members:
-            head.require_state()
-        for mine, its in zip(self.statistics, other.statistics, strict=True):
-            mine.require_like(its)
-        others = iter(other.statistics)
-        self._change(lambda statistics: statistics.merge(next(others)))
-
-    def _change(self, change: Callable[[Statistics], None]) -> None:
-        for head in self.members:
-            head.outdate()
-        for statistics in self.statistics:
-            change(statistics)
+        merge(self.members, other.members)
 
     def finalise(self) -> None:
         """Turn the statistics into whitening rows."""
@@ -131,6 +123,14 @@ class Heads(HeadGroup):
         super().__init__()
         self.names = list(heads)  # a ModuleDict's keys bear no dots
         self.heads = nn.ModuleList(heads.values())
+
+    def finalise(self) -> None:
+        """Turn the statistics into whitening rows."""
+        for name, head in zip(self.names, self.heads, strict=True):
+            try:
+                cast(Head | LayerSum, head).finalise()
+            except NotPositiveDefiniteError as error:
+                raise NotPositiveDefiniteError(f"the head {name}: {error}") from error
 
     def forward(self, features: Sequence[Tensor]) -> dict[str, Prediction]:
         return {name: head(features) for name, head in zip(self.names, self.heads, strict=True)}

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import index
+from typing import SupportsIndex
 
 import torch
 from jaxtyping import Float
@@ -26,7 +28,7 @@ class Reduction:
     learnt: str | None = None
 
 
-def make_reduction(name: str, channels: Sequence[int], dim: int | None = None, seed: int = 0) -> Reduction:
+def make_reduction(name: str, channels: Sequence[int], dim: SupportsIndex | None = None, seed: int = 0) -> Reduction:
     """The reduction of this name.
 
     Args:
@@ -41,20 +43,20 @@ def make_reduction(name: str, channels: Sequence[int], dim: int | None = None, s
         dim: how many dimensions are kept; None for ``none``.
         seed: of the draw, which depends on nothing else, the global random state included.
     """
-    _check(name, channels, dim)
+    dim = _checked(name, channels, dim)
     generator = torch.Generator().manual_seed(seed)
     # everything on the CPU, whatever torch.device is entered: a draw depends on its seed alone
-    match name, dim:
-        case "random", int():
+    match name:
+        case "random":
             kept = torch.randperm(sum(channels), generator=generator, device="cpu")[:dim].sort().values
             blocks = _split(torch.eye(sum(channels), device="cpu")[:, kept], channels)
             return Reduction(tuple(block[:, block.any(0)] for block in blocks))
-        case "semi_orthogonal", int():
+        case "semi_orthogonal":
             return Reduction(_split(_orthonormal(sum(channels), dim, generator), channels), mixes=len(channels) > 1)
-        case "semi_orthogonal_blocks", int():
+        case "semi_orthogonal_blocks":
             shares = zip(channels, _shares(channels, dim), strict=True)
             return Reduction(tuple(_orthonormal(size, share, generator) for size, share in shares))
-        case (("pca" | "npca"), int()):
+        case "pca" | "npca":
             unknown = tuple(torch.full((size, dim), torch.nan, device="cpu") for size in channels)
             return Reduction(unknown, mixes=True, learnt=name)
     return Reduction(tuple(torch.eye(size, device="cpu") for size in channels))
@@ -66,18 +68,21 @@ def principal_axes(name: str, scatter: Float[Tensor, "D D"], dim: int) -> Float[
     return vectors[:, :dim] if name == "npca" else vectors[:, -dim:]
 
 
-def _check(name: str, channels: Sequence[int], dim: int | None) -> None:
+def _checked(name: str, channels: Sequence[int], dim: SupportsIndex | None) -> int:
+    """The number of dimensions that are kept."""
     if name not in NAMES:
         raise ValueError(f"unknown reduction {name!r}; known are {', '.join(NAMES)}")
     total = sum(channels)
     if name == "none":
         if dim is not None:
             raise ValueError(f"reduction none keeps all {total} channels; leave dim={dim} out, or choose random")
-    elif dim is None or not 1 <= dim <= total:
+        return total
+    if not isinstance(dim, SupportsIndex) or isinstance(dim, bool) or not 1 <= index(dim) <= total:
         raise ValueError(
             f"cannot keep {dim} of {total} channels ({' + '.join(map(str, channels))}); "
-            f"choose reduction.dim between 1 and {total}, or reduction=none"
+            f"choose a whole reduction.dim between 1 and {total}, or reduction=none"
         )
+    return index(dim)
 
 
 def _split(matrix: Tensor, channels: Sequence[int]) -> tuple[Tensor, ...]:

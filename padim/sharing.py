@@ -1,4 +1,7 @@
-"""The heads of many configurations on the same feature maps, sharing statistics wherever that takes less memory."""
+"""The heads of many configurations on the same feature maps, sharing statistics where that leaves less to count.
+
+It makes the fit faster; the memory may be more, since only statistics of its own can a head write its whitening over.
+"""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -7,9 +10,8 @@ from typing import Any
 import torch
 
 from padim.cells import Cell
-from padim.derivation import covers
 from padim.embedding import Embedding, counted
-from padim.grids import Grid, Level, plan_levels
+from padim.grids import Grid
 from padim.head import Head
 from padim.heads import Heads, LayerSum, Part, build_head, split
 from padim.reduction import Reduction, make_reduction
@@ -45,7 +47,7 @@ class HeadFactory:
         return Heads({cell.name: self._head(cell, parts[cell.name], shared) for cell in cells})
 
     def shared_statistics(self, parts: Sequence[Part]) -> Statistics | None:
-        """Statistics of every channel that a part reads; None where each part's own together are smaller."""
+        """Statistics of every channel that a part reads; None where the parts' own, together, are smaller."""
         used = [torch.zeros(size, dtype=torch.bool, device="cpu") for size in self.channels]
         for part in parts:
             for m, matrix in zip(part.maps, part.reduction.matrices, strict=True):
@@ -53,7 +55,7 @@ class HeadFactory:
         maps = [m for m, kept in enumerate(used) if kept.any()]
         union = Reduction(tuple(torch.eye(self.channels[m], device="cpu")[:, used[m]] for m in maps))
         shared = Statistics(Embedding(self.channels, self.grids, maps, union), saved=False)
-        served = [part for part in parts if covers(shared.embedding.plan, self._plan(part))]
+        served = [part for part in parts if shared.serves(part.maps, part.reduction.matrices)]
         alone = sum(self._own_statistics(part).nbytes for part in served)
         return shared if shared.nbytes < alone else None
 
@@ -71,7 +73,7 @@ class HeadFactory:
 
     def _head(self, cell: Cell, parts: Sequence[Part], shared: Statistics | None) -> Head | LayerSum:
         def make(maps: Sequence[int], reduction: Reduction) -> Head:
-            serves = shared is not None and covers(shared.embedding.plan, self._plan(Part(tuple(maps), reduction)))
+            serves = shared is not None and shared.serves(maps, reduction.matrices)
             return self.head(
                 maps=maps,
                 reduction=reduction,
@@ -81,6 +83,3 @@ class HeadFactory:
             )
 
         return build_head(cell.combine, parts, make)
-
-    def _plan(self, part: Part) -> tuple[Level, ...]:
-        return plan_levels({m: self.grids[m] for m in part.maps})

@@ -7,10 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from padim import derivation, gaussian, pyramid
-from padim.derivation import State
+from padim.derivation import State, covers
 from padim.embedding import Embedding
 from padim.gaussian import Moments
-from padim.grids import Level
+from padim.grids import Level, plan_levels
+
+Change = Callable[[Moments, Tensor], Moments]
+""":func:`padim.gaussian.update` or :func:`padim.gaussian.remove`."""
 
 
 class LevelMoments(nn.Module):
@@ -36,8 +39,9 @@ class LevelMoments(nn.Module):
         if self.mean is None or self.scatter is None:
             if count:
                 raise RuntimeError(f"the statistics of {count} images have been given up; fit again")
-            empty = gaussian.identity(*self.size)
-            return self._hold(Moments(count, empty.mean.to(like.device), empty.scatter.to(like)))
+            with torch.inference_mode(False):  # whoever updates next may not be in it
+                empty = gaussian.identity(*self.size)
+                return self._hold(Moments(count, empty.mean.to(like.device), empty.scatter.to(like)))
         return Moments(count, self.mean, self.scatter)
 
     def drop(self) -> None:
@@ -57,7 +61,7 @@ class Statistics(nn.Module):
     def __init__(self, embedding: Embedding, saved: bool = True) -> None:
         super().__init__()
         self.embedding = embedding
-        self.register_buffer("count", torch.tensor(0), persistent=saved)
+        self.register_buffer("count", torch.tensor(0))  # saved in any case: what is gone was there
         self.levels = cast(Sequence[LevelMoments], nn.ModuleList(LevelMoments(s, saved) for s in embedding.sizes))
 
     @property
@@ -73,21 +77,20 @@ class Statistics(nn.Module):
         like = self.embedding.projections[0].matrix
         return [level.at(int(self.count), like) for level in self.levels]
 
-    def update(self, features: Sequence[Tensor]) -> None:
-        """Add a batch of images."""
-        self._fold(features, gaussian.update)
+    def vectors(self, features: Sequence[Tensor], change: Change) -> list[Tensor]:
+        """Own vectors of a batch on each level; raises where the change would, before anything changes."""
+        own = self.embedding(features)
+        for moments in self.moments:
+            change(moments.at(slice(0)), own[0].new_empty(0, own[0].shape[1], moments.mean.shape[1]))
+        return own
 
-    def remove(self, features: Sequence[Tensor]) -> None:
-        """Take images that went in out again."""
-        self._fold(features, gaussian.remove)
-
-    def _fold(self, features: Sequence[Tensor], fold: Callable[[Moments, Tensor], Moments]) -> None:
-        own, after = self.embedding(features), None
-        batch = own[0].shape[1]
+    def fold(self, own: Sequence[Tensor], change: Change) -> None:
+        """Add or remove a batch of images."""
+        after, batch = None, own[0].shape[1]
         for i, (moments, ancestry) in enumerate(zip(self.moments, self.embedding.ancestry, strict=True)):
             positions, _, width = moments.scatter.shape
             for chunk in pyramid.chunks(positions, batch * width, moments.scatter.device):
-                after = fold(moments.at(chunk), pyramid.embeddings(own[: i + 1], ancestry, chunk))
+                after = change(moments.at(chunk), pyramid.embeddings(own[: i + 1], ancestry, chunk))
         self.count.fill_(cast(Moments, after).count)
 
     def require_like(self, other: "Statistics") -> None:
@@ -103,6 +106,21 @@ class Statistics(nn.Module):
         self.require_like(other)
         merged = [gaussian.merge(*pair) for pair in zip(self.moments, other.moments, strict=True)]
         self.count.fill_(merged[-1].count)
+
+    def serves(self, maps: Sequence[int], matrices: Sequence[Tensor]) -> bool:
+        """Whether the statistics of this embedding of these feature maps follow from what is counted here.
+
+        Args:
+            maps: which feature maps.
+            matrices: of the reduction, (C_m, d_m) for each.
+        """
+        counted, grids = self.embedding.matrices, self.embedding.grids
+        return (
+            not self.embedding.mixes
+            and covers(self.embedding.plan, plan_levels({m: grids[m] for m in maps}))
+            and all(bool((counted[m].count_nonzero(0) == 1).all()) for m in maps)  # channels as they are
+            and all(bool(counted[m].any(1)[matrix.any(1)].all()) for m, matrix in zip(maps, matrices, strict=True))
+        )
 
     def state_of(self, embedding: Embedding, plan: tuple[Level, ...]) -> State:
         """The statistics of another embedding of these feature maps, whose reduction is learnt here if it is to be.

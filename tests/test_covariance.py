@@ -39,9 +39,12 @@ def test_oas_is_scikit_learns(embeddings: torch.Tensor, eps: float) -> None:
         torch.testing.assert_close(matrix, expected + eps * torch.eye(D))
 
 
-def test_oas_of_what_is_spherical_already() -> None:
-    scatter = 7 * torch.eye(D)[None]
-    torch.testing.assert_close(Covariance("oas", eps=0.0).estimate(scatter, 7), torch.eye(D)[None])
+@pytest.mark.parametrize("scale", [0.3, 1, 2.7])
+@pytest.mark.parametrize("size", [6, 7, 13])
+def test_oas_of_what_is_spherical_already(size: int, scale: float) -> None:
+    """The denominator of the shrinkage is 0, or by rounding a little less, which made it hugely negative."""
+    scatter = 17 * scale * torch.eye(size)[None]
+    torch.testing.assert_close(Covariance("oas", eps=0.0).estimate(scatter, 17), scale * torch.eye(size)[None])
 
 
 @pytest.mark.parametrize("name", ["sample", "diagonal", "oas"])
@@ -62,6 +65,7 @@ def test_one_image_has_no_covariance() -> None:
     [
         ({"name": "mcd"}, "unknown covariance 'mcd'; known are sample, diagonal, oas"),
         ({"eps": -1.0}, "eps is -1"),
+        ({"eps": float("nan")}, "eps is nan"),
         ({"pool": 2}, "pool is 2; it must be odd, 1 for none, or 'all'"),
         ({"pool": 0}, "pool is 0"),
         ({"pool": "both"}, "pool is 'both'"),

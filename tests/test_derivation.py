@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from padim import derivation
+from padim import derivation, gaussian
 from padim.derivation import State
 from padim.embedding import Embedding
 from padim.grids import Grid, plan_levels
@@ -26,7 +26,7 @@ def counted(grids: tuple[Grid, ...], images: int = IMAGES) -> State:
     statistics = Statistics(embedding)
     for level in statistics.levels:
         level.double()
-    statistics.update([x.double() for x in feature_maps(grids, images)])
+    statistics.fold(embedding([x.double() for x in feature_maps(grids, images)]), gaussian.update)
     return State(embedding.plan, embedding.widths, statistics.moments)
 
 

@@ -1,12 +1,38 @@
 """How much memory there is."""
 
+from pathlib import Path
+
 import psutil
 import pytest
 
 from padim import memory
 
+GIB = 2**30
 
-def test_available_memory_is_the_kernels_figure() -> None:
-    free = memory.available()
-    assert free <= psutil.virtual_memory().total
-    assert free == pytest.approx(psutil.virtual_memory().available, rel=0.2) or free < psutil.virtual_memory().available
+
+def test_available_memory_of_this_machine() -> None:
+    assert 0 < memory.available() <= psutil.virtual_memory().total
+
+
+@pytest.mark.parametrize(
+    ("groups", "left"),
+    [
+        ({}, 20),  # no limit but the machine's
+        ({"": ("max", 5, 0)}, 20),
+        ({"": (16 * GIB, 5, 0)}, 11),
+        ({"": (16 * GIB, 15, 12)}, 13),  # most of what is used are pages of files
+        ({"": ("max", 9, 0), "slurm/job": (8 * GIB, 2, 0)}, 6),
+        ({"slurm": (8 * GIB, 5, 1), "slurm/job": ("max", 2, 0)}, 4),  # the limit of a group that it lies in
+    ],
+)
+def test_limits_of_control_groups(groups: dict[str, tuple[object, int, int]], left: int, tmp_path: Path) -> None:
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "proc/meminfo").write_text(f"MemTotal: {24 * 2**20} kB\nMemAvailable: {20 * 2**20} kB\n")
+    (tmp_path / "proc/self/cgroup").write_text("0::/slurm/job\n")
+    for name, (limit, used, files) in groups.items():
+        folder = tmp_path / "sys/fs/cgroup" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "memory.max").write_text(f"{limit}\n")
+        (folder / "memory.current").write_text(f"{used * GIB}\n")
+        (folder / "memory.stat").write_text(f"anon 1\ninactive_file {files * GIB}\n")
+    assert memory.available(tmp_path) == left * GIB

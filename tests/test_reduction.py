@@ -1,5 +1,6 @@
 """Constants that shorten the embedding."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -96,10 +97,18 @@ def test_principal_axes() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "none"])
-@pytest.mark.parametrize("dim", [None, 0, -1, 449])
-def test_impossible_dimensions(name: str, dim: int | None) -> None:
-    with pytest.raises(ValueError, match=r"cannot keep .* of 448 channels .*choose reduction.dim between 1 and 448"):
+@pytest.mark.parametrize("dim", [None, 0, -1, 449, True])
+def test_impossible_dimensions(name: str, dim: object) -> None:
+    with pytest.raises(
+        ValueError, match=r"cannot keep .* of 448 channels .*choose a whole reduction.dim between 1 and 448"
+    ):
         make_reduction(name, CHANNELS, dim)
+
+
+def test_a_whole_number_of_another_library_counts() -> None:
+    """It once matched no case, and nothing was reduced."""
+    for name in NAMES[1:]:
+        assert make_reduction(name, CHANNELS, np.int64(20)).matrices[0].shape[1] < 64
 
 
 def test_a_dimension_without_a_reduction() -> None:

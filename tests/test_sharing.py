@@ -1,6 +1,7 @@
 """Heads that share statistics are the heads that have their own."""
 
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,17 +9,20 @@ import torch
 
 from padim.cells import Cell, expand
 from padim.covariance import NAMES as COVARIANCES
+from padim.embedding import Embedding
+from padim.gaussian import NotPositiveDefiniteError
 from padim.grids import Grid
 from padim.head import Head
 from padim.heads import Heads, build_head, split
 from padim.reduction import NAMES as REDUCTIONS
-from padim.reduction import make_reduction
+from padim.reduction import Reduction, make_reduction
 from padim.sharing import HeadFactory
+from padim.statistics import Statistics
 from tests.test_head import CHANNELS, SIZE, feature_maps
 
 GRIDS = [((16, 16), (8, 8), (4, 4)), ((15, 14), (8, 7), (4, 4)), ((12, 12), (5, 5), (5, 5))]
 STAGES, MAP = (1, 2, 3), {"sigma": 4.0, "interpolation": "bicubic"}
-LAYERS = ["l1", "l2", "l3", "l12", "l13", "l23", "l123", "sum13", "sum123"]
+LAYERS = ["l1", "l3", "l13", "l23", "l123", "sum123"]
 MIXING = ("semi_orthogonal", "pca", "npca")
 CELLS = [
     Cell(layers, reduction, None if reduction == "none" else 6, covariance, pool)
@@ -31,13 +35,13 @@ def factory(grids: tuple[Grid, ...]) -> HeadFactory:
     return HeadFactory(CHANNELS, grids, STAGES, SIZE, MAP)
 
 
-def alone(cell: Cell, grids: tuple[Grid, ...]) -> Any:
+def alone(cell: Cell, grids: tuple[Grid, ...], save_state: bool = False) -> Any:
     """As padim-train makes it: of the feature maps that it needs and no others."""
     channels, own_grids = zip(*[(CHANNELS[s - 1], grids[s - 1]) for s in cell.stages], strict=True)
     reduction = make_reduction(cell.reduction, channels, cell.dim, cell.seed)
 
     def make(**part: Any) -> Head:
-        return Head(channels, own_grids, SIZE, covariance=cell.estimate, save_state=False, **part)
+        return Head(channels, own_grids, SIZE, covariance=cell.estimate, save_state=save_state, **part)
 
     return build_head(cell.combine, split(cell.combine, range(len(channels)), reduction), make)
 
@@ -112,6 +116,68 @@ def test_remove_and_merge_reach_every_head() -> None:
             torch.testing.assert_close(prediction.score, expected[name].score, rtol=1e-4, atol=0)
 
 
+def test_statistics_that_do_not_serve_are_refused() -> None:
+    """They were taken once, and the scores were wrong."""
+    part = Reduction(tuple(torch.eye(size)[:, :3] for size in CHANNELS))
+    few = Statistics(Embedding(CHANNELS, GRIDS[0], (0, 1, 2), part))
+    projected = make_reduction("semi_orthogonal_blocks", CHANNELS, 9)
+    other = Statistics(Embedding(CHANNELS, GRIDS[0], (0, 1, 2), projected))
+    one = Statistics(Embedding(CHANNELS, GRIDS[0], (0,), make_reduction("none", CHANNELS[:1])))
+    for statistics in (few, other, one):
+        with pytest.raises(ValueError, match="these statistics do not serve this head"):
+            Head(CHANNELS, GRIDS[0], SIZE, statistics=statistics)
+    with pytest.raises(ValueError, match="these statistics do not serve this head"):
+        Head(CHANNELS, GRIDS[0], SIZE, reduction=part, statistics=few, save_state=False)
+    Head(CHANNELS, GRIDS[0], SIZE, reduction=part, statistics=few)
+
+
+@pytest.mark.parametrize("refused", ["update", "remove", "merge"])
+def test_what_is_refused_changes_nothing(refused: str) -> None:
+    heads = factory(GRIDS[0]).make([Cell("l123"), Cell("l1")])
+    x = feature_maps(GRIDS[0], 9)
+    heads.update(x)
+    heads.finalise()
+    wrong = {
+        "update": lambda: heads.update(feature_maps(GRIDS[1], 4)),
+        "remove": lambda: heads.remove(feature_maps(GRIDS[0], 10)),
+        "merge": lambda: heads.merge(factory(GRIDS[0]).make([Cell("l12"), Cell("l1")])),
+    }
+    before = heads(x)["l1-none-sample-eps0.01-seed0"].score
+    with pytest.raises(ValueError, match=r"made for|cannot remove|cannot merge"):
+        wrong[refused]()
+    assert heads.fitted == 9
+    assert torch.equal(heads(x)["l1-none-sample-eps0.01-seed0"].score, before)
+
+
+@pytest.mark.parametrize("save_state", [True, False])
+@pytest.mark.parametrize("cell", CELLS[:: len(CELLS) // 40], ids=lambda cell: cell.name)
+def test_a_saved_head_scores_the_same(cell: Cell, save_state: bool, tmp_path: Path) -> None:
+    x, test = feature_maps(GRIDS[0], 15), feature_maps(GRIDS[0], 3, seed=1)
+    heads = [alone(cell, GRIDS[0], save_state) for _ in range(2)]
+    own, own_test = ([maps[s - 1] for s in cell.stages] for maps in (x, test))
+    heads[0].update(own)
+    heads[0].finalise()
+    torch.save(heads[0].state_dict(), tmp_path / "head.pt")
+    heads[1].load_state_dict(torch.load(tmp_path / "head.pt", weights_only=True))
+    assert torch.equal(heads[1](own_test).score, heads[0](own_test).score)
+    for head in heads:
+        assert head.count == 15
+        if save_state:
+            head.update(own)
+            head.finalise()
+        else:
+            with pytest.raises(RuntimeError, match="overwritten its statistics"):
+                head.update(own)
+    assert torch.equal(heads[1](own_test).score, heads[0](own_test).score)
+
+
+def test_a_head_that_cannot_be_factorised_is_named() -> None:
+    heads = factory(GRIDS[0]).make([Cell("l1"), Cell("l123", eps=0.0)])
+    heads.update(feature_maps(GRIDS[0], 5))
+    with pytest.raises(NotPositiveDefiniteError, match=r"the head l123-none-sample-eps0-seed0: the covariance is not"):
+        heads.finalise()
+
+
 def test_a_sum_is_the_sum_of_the_single_layers() -> None:
     heads = factory(GRIDS[0]).make([Cell("l1"), Cell("l2"), Cell("l3"), Cell("sum123")])
     heads = fitted(heads, feature_maps(GRIDS[0], 9), feature_maps(GRIDS[0], 8, seed=1))
@@ -152,6 +218,8 @@ def test_an_impossible_cell_is_named() -> None:
         ({"pool": [1, 2]}, "impossible head, .*pool is 2"),
         ({"seed": [1, 1]}, "the head l123-none-sample-eps0.01-seed1 is there 2 times"),
         ({"seed": []}, "there is no head"),
+        ({"layers": "l11"}, "layers is 'l11'; allowed are l and ascending stages"),
+        ({"layers": "l21"}, "layers is 'l21'"),
     ],
 )
 def test_blocks_that_make_no_heads(block: dict[str, Any], message: str) -> None:
