@@ -7,7 +7,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from padim.data.samples import ImageDataset
+from padim.data.samples import Batch, ImageDataset
 from padim.head import Head
 from padim.heads import LayerSum
 from padim.model import PaDiM
@@ -26,7 +26,7 @@ def draw_extremes(model: PaDiM, dataset: ImageDataset, scores: dict[int, float],
     ranking = sorted(scores, key=lambda index: -scores[index])
     chosen = list(dict.fromkeys(ranking[:rows] + ranking[-rows:]))
     batch = [dataset[index] for index in chosen]
-    names, anomaly_maps, level_maps = _explain(model, torch.stack([item.image for item in batch]))
+    names, anomaly_maps, level_maps = _explain(model, batch)
     titles = ["image", "ground truth", "anomaly map", *(f"due to {name}" for name in names)]
 
     width, height = 2 * len(titles) + 0.4, 2 * len(chosen) + 0.3
@@ -34,13 +34,15 @@ def draw_extremes(model: PaDiM, dataset: ImageDataset, scores: dict[int, float],
     # By hand: a layout engine draws everything twice, half a second.
     figure.subplots_adjust(0.4 / width, 0.02, 0.995, 1 - 0.3 / height, wspace=0.03, hspace=0.03)
     axes = figure.subplots(len(chosen), len(titles), squeeze=False)
-    highest = float(anomaly_maps.max())
+    highest = float(anomaly_maps.nan_to_num(-torch.inf).max())
     for row, index, item, anomaly_map, levels in zip(axes, chosen, batch, anomaly_maps, level_maps, strict=True):
         sample = dataset.samples[index]
         row[0].imshow(item.image.permute(1, 2, 0).numpy())
         row[1].imshow(item.mask.numpy(), cmap="gray", vmin=0, vmax=1)
         for axis, values in zip(row[2:], [anomaly_map, *levels], strict=True):
-            axis.imshow(values.cpu().numpy(), cmap="inferno", vmin=0, vmax=highest)
+            axis.imshow(values.numpy(), cmap="inferno", vmin=0, vmax=highest)
+        if not item.mask_known:
+            row[1].text(0.5, 0.5, "unknown", color="white", ha="center", va="center", transform=row[1].transAxes)
         row[0].set_ylabel(f"{sample.kind}/{sample.path.stem}\nscore {scores[index]:.1f}", fontsize=8)
     for axis, title in zip(axes[0], titles, strict=True):
         axis.set_title(title, fontsize=9)
@@ -49,11 +51,13 @@ def draw_extremes(model: PaDiM, dataset: ImageDataset, scores: dict[int, float],
     figure.savefig(path, dpi=100)
 
 
-def _explain(model: PaDiM, images: Tensor) -> tuple[list[str], Tensor, Tensor]:
-    """Names of the levels, anomaly maps (B, H, W) and level maps (B, L, H, W)."""
+def _explain(model: PaDiM, batch: list[Batch]) -> tuple[list[str], Tensor, Tensor]:
+    """Names of the levels, anomaly maps (B, H, W) and level maps (B, L, H, W); padding is NaN, which is not drawn."""
+    images, padding = torch.stack([item.image for item in batch]), ~torch.stack([item.valid for item in batch])
     head = cast(Head | LayerSum, model.head)
     with torch.inference_mode():
         prediction = model(images.to(model.mean.device))
         level_maps = head.level_maps(prediction)
     names = [" + ".join(model.backbone.taps[m] for m in maps) for maps in head.level_inputs]
-    return names, prediction.anomaly_map, level_maps
+    anomaly_maps = prediction.anomaly_map.cpu().masked_fill(padding, torch.nan)
+    return names, anomaly_maps, level_maps.cpu().masked_fill(padding[:, None], torch.nan)

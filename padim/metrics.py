@@ -54,10 +54,18 @@ class _PixelMetric(Metric):
     def _counts(self) -> tuple[Tensor, Tensor]:
         return self.normal, getattr(self, self.hits)
 
-    def update(self, anomaly_map: Tensor, mask: Tensor) -> None:
-        """Count the pixels of maps (B, H, W), any float, with masks (B, H, W), bool or integer 0 and 1."""
+    def update(self, anomaly_map: Tensor, mask: Tensor, valid: Tensor | None = None) -> None:
+        """Count the pixels of maps (B, H, W), any float, with masks (B, H, W), bool or integer 0 and 1.
+
+        Where ``valid`` (B, H, W), bool, is given, the others are left out; none of them may be anomalous.
+        """
         mask = _as_bool(mask, anomaly_map, "BHW")
-        counts = pixel_counts(anomaly_map, mask, region_weights(mask) if self.hits == "regions" else None)
+        weights = region_weights(mask) if self.hits == "regions" else None
+        if valid is not None:
+            if bool((mask & ~valid).any()):
+                raise ValueError("anomalous pixels are not valid, so they belong to no region; pass mask & valid")
+            anomaly_map, mask = anomaly_map[valid], mask[valid]  # (K,), in the order of the weights
+        counts = pixel_counts(anomaly_map, mask, weights)
         # Into the new counts, since they keep their type: module.to(bfloat16) casts the state of PRO.
         self.normal, hits = (new.add_(old) for new, old in zip(counts, self._counts(), strict=True))
         setattr(self, self.hits, hits)

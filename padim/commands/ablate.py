@@ -1,5 +1,6 @@
 """padim-ablate: fit and test a list of heads over one backbone, in one pass over the images."""
 
+import gc
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -16,11 +17,9 @@ from padim.ablation import AblationModule
 from padim.cells import Cell, expand
 from padim.commands import CONF
 from padim.commands.output import write_csv, write_curves, write_json, write_predictions
-from padim.commands.run import logged_trainers, peak_memory_mb, settle_image_size
+from padim.commands.run import logged_trainers, peak_memory_mb, settle_image_size, test, write_skipped
 from padim.data.module import ImageDataModule
-from padim.evaluation import Evaluation
-
-METRICS = ("image_auroc", "pixel_auroc", "pro")
+from padim.evaluation import METRICS, Tested, explain
 
 
 @hydra.main(version_base="1.3", config_path=CONF, config_name="ablate")
@@ -31,17 +30,19 @@ def main(config: DictConfig) -> None:
     data = instantiate(config.data)
     data.prepare_data()  # before the clock starts; Lightning will find it done
     facts = {"fit_seconds": 0.0, "test_seconds": 0.0}
-    evaluations: dict[str, Evaluation] = {}
+    heads: dict[str, Tested] = {}
     with logged_trainers(config, output_dir) as new_trainer:
         for some in passes(cells, config.heads_per_pass):
-            evaluations |= one_pass(config, some, data, new_trainer, facts)
-    scores = {name: evaluation.scores for name, evaluation in evaluations.items()}
+            heads |= one_pass(config, some, data, new_trainer, facts)
+            gc.collect()  # a trainer and its module hold one another
+    scores = {name: head.scores for name, head in heads.items()}
     write_predictions(data.test_set.samples, scores, output_dir / "predictions.csv")
-    write_curves(evaluations, output_dir / "curves.csv")
-    rows = [[cell.name, *asdict(cell).values(), *metrics(evaluations[cell.name])] for cell in cells]
+    write_curves({name: head.curves for name, head in heads.items()}, output_dir / "curves.csv")
+    rows = [[cell.name, *asdict(cell).values(), *map(heads[cell.name].results.get, METRICS)] for cell in cells]
     write_csv(["name", *asdict(cells[0]), *METRICS], rows, output_dir / "heads.csv")
+    facts |= write_skipped(data, output_dir)
     write_json(facts | {"peak_memory_mb": peak_memory_mb()}, output_dir / "metrics.json")  # last: the run is whole
-    print(table(rows, facts, output_dir), flush=True)
+    print(table(rows, facts, output_dir), *explain(heads[cells[0].name].unmeasured), sep="\n", flush=True)
 
 
 def plain(config: DictConfig) -> Any:
@@ -63,29 +64,29 @@ def one_pass(
     data: ImageDataModule,
     new_trainer: Callable[[], Trainer],
     facts: dict[str, float],
-) -> dict[str, Evaluation]:
+) -> dict[str, Tested]:
     """Fit and test some heads, whose memory is free again afterwards; add what it took to the facts."""
     module = AblationModule(plain(config.backbone), cells, data.image_size, plain(config.anomaly_map))
     trainer, start = new_trainer(), time.perf_counter()
     trainer.fit(module, data)
     fitted = time.perf_counter()
-    trainer.test(module, data, verbose=False)
+    test(trainer, module, data)
     facts["fit_seconds"] += fitted - start
     facts["test_seconds"] += time.perf_counter() - fitted
-    facts |= {"train_images": module.heads.fitted, "test_images": len(data.test_set)}
-    return module.evaluations
-
-
-def metrics(evaluation: Evaluation) -> list[float]:
-    results = evaluation.results()
-    return [results[name] for name in METRICS]
+    heads = {name: evaluation.tested() for name, evaluation in module.evaluations.items()}
+    facts |= {"train_images": module.heads.fitted, "test_images": max(len(head.scores) for head in heads.values())}
+    for logger in trainer.loggers:
+        logger.log_metrics(facts)
+    data.trainer = None  # which holds the module
+    return heads
 
 
 def table(rows: Sequence[Sequence[Any]], facts: dict[str, float], output_dir: Path) -> str:
     width = max(len(row[0]) for row in rows)
     lines = [f"{'':{width}}  image AUROC  pixel AUROC     PRO"]
     for name, *_, image, pixel, pro in rows:
-        lines.append(f"{name:{width}}  {image:11.4f}  {pixel:11.4f}  {pro:6.4f}")
+        cells = ["-" if value is None else f"{value:.4f}" for value in (image, pixel, pro)]
+        lines.append(f"{name:{width}}  {cells[0]:>11}  {cells[1]:>11}  {cells[2]:>6}")
     lines.append(f"fit {facts['fit_seconds']:.1f} s, test {facts['test_seconds']:.1f} s, written to {output_dir}")
     return "\n".join(lines)
 

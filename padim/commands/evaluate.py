@@ -17,7 +17,7 @@ from padim.checkpoint import load_module, read_checkpoint
 from padim.commands import CONF
 from padim.commands.run import logged_trainer, test_and_report
 
-PREPROCESSING = ("resize", "image_size", "interpolation")
+PREPROCESSING = ("resize", "image_size", "interpolation", "keep_aspect")
 
 
 def main() -> None:
@@ -36,8 +36,9 @@ def offer_data(checkpoint: dict[str, Any]) -> None:
     """Make ``dataset=from_checkpoint`` and its preprocessing known to Hydra."""
     dataset = checkpoint["config"].get("dataset", {})  # none where saved by other means than padim-train
     preprocessing = {name: dataset[name] for name in PREPROCESSING if name in dataset}
-    # Hydra would call whatever a foreign checkpoint names.
-    trusted = dataset if all(map(_is_reader, _targets(dataset))) else {}
+    # Hydra would call whatever a foreign checkpoint names; and a cache writes and deletes.
+    of_data = {name: value for name, value in dataset.items() if not name.startswith("cache")}
+    trusted = of_data if all(map(_is_reader, _targets(dataset))) else {}
     store = ConfigStore.instance()
     store.store("from_checkpoint", trusted, group="dataset")
     store.store("from_checkpoint", preprocessing, group="preprocessing", package="dataset")

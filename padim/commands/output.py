@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from padim.data.samples import Sample
-from padim.evaluation import RATES, Evaluation
+from padim.evaluation import RATES
 
 
 def write_json(metrics: Mapping[str, float], path: Path) -> None:
@@ -34,12 +34,12 @@ def write_predictions(samples: Sequence[Sample], scores: Mapping[str, Mapping[in
     write_csv(["path", "label", *scores], rows, path)
 
 
-def write_curves(evaluations: Mapping[str, Evaluation], path: Path) -> None:
-    """True over false positive rates of images and pixels, and PRO's mean overlap over the latter's."""
+def write_curves(curves: Mapping[str, Mapping[str, list[float]]], path: Path) -> None:
+    """Of each head: true over false positive rates of images and pixels, and PRO's mean overlap over the latter's."""
     rows = (
         [head, curve, fpr, tpr]
-        for head, evaluation in evaluations.items()
-        for curve, rates in evaluation.curves().items()
+        for head, of_head in curves.items()
+        for curve, rates in of_head.items()
         for fpr, tpr in zip(RATES.tolist(), rates, strict=True)
     )
     write_csv(["head", "curve", "fpr", "tpr"], rows, path)

@@ -13,13 +13,15 @@ from pathlib import Path
 import wandb
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning import Trainer
+from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.loggers import WandbLogger
 
 from padim.backbone import native_size
 from padim.checkpoint import AtomicCheckpointIO
-from padim.commands.output import write_curves, write_json, write_predictions
+from padim.commands.output import write_csv, write_curves, write_json, write_predictions
 from padim.data.module import ImageDataModule
+from padim.data.tolerance import Skipped
+from padim.evaluation import explain
 from padim.figure import draw_extremes
 from padim.module import PaDiMModule
 
@@ -77,27 +79,48 @@ def test_and_report(
 ) -> None:
     """Test, then write metrics.json, predictions.csv, curves.csv and extremes.png, and print a table.
 
+    Without test images the first three are written all the same, with what there is.
+
     Args:
         facts: numbers about the fit, for metrics.json.
     """
     start = time.perf_counter()
-    trainer.test(module, data, verbose=False)
+    test(trainer, module, data)
     facts = facts | {
         "test_seconds": time.perf_counter() - start,
         "test_images": len(module.evaluation.scores),
         "peak_memory_mb": peak_memory_mb(),
     }
+    facts |= write_skipped(data, output_dir)
     metrics = module.results | facts
     write_json(metrics, output_dir / "metrics.json")
     write_predictions(data.test_set.samples, {"score": module.evaluation.scores}, output_dir / "predictions.csv")
-    write_curves({"padim": module.evaluation}, output_dir / "curves.csv")
+    write_curves({"padim": module.evaluation.curves()}, output_dir / "curves.csv")
     picture = output_dir / "extremes.png"
-    draw_extremes(module.model, data.test_set, module.evaluation.scores, picture)
+    if module.evaluation.scores:
+        draw_extremes(module.model, data.test_set, module.evaluation.scores, picture)
     for logger in trainer.loggers:
         logger.log_metrics(facts)  # the module has logged its results
-        if isinstance(logger, WandbLogger):
+        if isinstance(logger, WandbLogger) and picture.exists():
             logger.log_image("extremes", [str(picture)])
-    print(_table(metrics, output_dir), flush=True)
+    print(_table(metrics, output_dir), *explain(module.evaluation.unmeasured()), sep="\n", flush=True)
+
+
+def test(trainer: Trainer, module: LightningModule, data: ImageDataModule) -> None:
+    """Test, unless there is nothing to test on, which Lightning would warn of."""
+    if not hasattr(data, "test_set"):  # which a fit has listed already
+        data.prepare_data()
+        data.setup("test")
+    if len(data.test_set):
+        trainer.test(module, data, verbose=False)
+
+
+def write_skipped(data: ImageDataModule, output_dir: Path) -> dict[str, float]:
+    """List the images that were left out, in skipped.csv; their number, where leaving out is allowed."""
+    if data.on_error == "raise":
+        return {}
+    write_csv(Skipped._fields, sorted(data.skipped.values()), output_dir / "skipped.csv")
+    return {"skipped_images": len(data.skipped)}
 
 
 def peak_memory_mb() -> float:
@@ -111,10 +134,12 @@ def peak_memory_mb() -> float:
 
 
 def _table(metrics: dict[str, float], output_dir: Path) -> str:
-    rows = [(name, f"{metrics[key]:.4f}") for name, key in _METRICS.items()]
+    rows = [(name, f"{metrics[key]:.4f}") for name, key in _METRICS.items() if key in metrics]
     if "fit_seconds" in metrics:
         rows.append(("fit", f"{metrics['fit_seconds']:.1f} s, {metrics['train_images']} images"))
     rows.append(("test", f"{metrics['test_seconds']:.1f} s, {metrics['test_images']} images"))
+    if skipped := metrics.get("skipped_images"):
+        rows.append(("skipped", f"{skipped} images that cannot be read, listed in skipped.csv"))
     rows.append(("peak memory", f"{metrics['peak_memory_mb']:.0f} MiB"))
     rows.append(("written to", str(output_dir)))
     return "\n".join(f"{name:>14}  {value}" for name, value in rows)

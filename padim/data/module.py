@@ -1,11 +1,19 @@
 """The LightningDataModule of every data set."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
 
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
+from padim.data.augmentation import Augmentation
+from padim.data.cache import ImageCache
 from padim.data.samples import Batch, ImageDataset, Reader, Sample, Size
+from padim.data.tolerance import Skipped, TolerantDataset, TolerantLoader
 from padim.scoring import INTERPOLATIONS
 
 
@@ -19,6 +27,17 @@ class ImageDataModule(LightningDataModule):
         interpolation: of the resizing, ``bicubic`` or ``bilinear``.
         batch_size: images at once; changes speed and memory, and the last digits of a score.
         num_workers: processes that decode images; changes speed only. 0 decodes in the main process.
+        keep_aspect: scale to fit into ``resize`` and pad, instead of stretching; the padding counts nowhere.
+        calibration_fraction: share of the training images that is not fitted but kept for thresholds.
+        on_error: ``raise`` at an image that cannot be read, or ``skip`` it, in training and in the test.
+        cache, cache_dir, cache_gb: whether, where and how many decoded images are kept on disk, see
+            :class:`padim.data.cache.ImageCache`; changes speed only.
+        augmentation: of the images that are fitted, arguments of :class:`padim.data.augmentation.Augmentation`.
+
+    Attributes:
+        train_set, calibration_set: after a setup for a fit; one may be empty, and they share no image.
+        test_set: after any setup.
+        skipped: the images left out so far, by their paths.
     """
 
     def __init__(
@@ -29,6 +48,13 @@ class ImageDataModule(LightningDataModule):
         interpolation: str = "bicubic",
         batch_size: int = 32,
         num_workers: int = 0,
+        keep_aspect: bool = False,
+        calibration_fraction: float = 0.0,
+        on_error: str = "raise",
+        cache: bool = False,
+        cache_dir: str | Path = "data/cache",
+        cache_gb: float = 10.0,
+        augmentation: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         if any(crop > size for crop, size in zip(image_size, resize, strict=True)):
@@ -37,30 +63,72 @@ class ImageDataModule(LightningDataModule):
             )
         if interpolation not in INTERPOLATIONS:
             raise ValueError(f"{interpolation=}; known are {', '.join(INTERPOLATIONS)}")
+        if not 0 <= calibration_fraction < 1:
+            raise ValueError(f"dataset.calibration_fraction={calibration_fraction}; it must be at least 0 and below 1")
+        if on_error not in ("raise", "skip"):
+            raise ValueError(f"dataset.on_error={on_error}; it must be raise or skip")
         self.reader = reader
         self.resize, self.image_size = _size(resize), _size(image_size)
         self.interpolation, self.batch_size, self.num_workers = interpolation, batch_size, num_workers
+        self.keep_aspect, self.calibration_fraction, self.on_error = keep_aspect, calibration_fraction, on_error
+        self.cache = ImageCache(Path(cache_dir), cache_gb) if cache else None
+        self.augmentation = Augmentation(**augmentation or {})
+        self.skipped: dict[Path, Skipped] = {}
 
     def prepare_data(self) -> None:
         self.reader.prepare()
 
     def setup(self, stage: str) -> None:
+        if self.cache is not None:
+            self.cache.prepare()
         if stage == "fit":
-            self.train_set = self._dataset(self.reader.train())
+            fitted: list[Sample] = self.reader.train()
+            held_out: list[Sample] = []
+            if self.calibration_fraction:
+                fitted, held_out = hold_out(fitted, self.calibration_fraction, self.reader.root)
+            if self.augmentation.repeats > 1:
+                fitted = self.augmentation.views(fitted, self.reader.root)
+            self.train_set, self.calibration_set = self._dataset(fitted), self._dataset(held_out)
         # For a fit as well: what is wrong with the test images is told before the work, not after it.
         self.test_set = self._dataset(self.reader.test())
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        return self._loader(self.train_set)
+        return self._loader(self.train_set, "train")
+
+    def calibration_dataloader(self) -> DataLoader[Batch]:
+        """Normal images that the fit has not seen."""
+        return self._loader(self.calibration_set, "train")
 
     def test_dataloader(self) -> DataLoader[Batch]:
-        return self._loader(self.test_set)
+        return self._loader(self.test_set, "test")
 
     def _dataset(self, samples: list[Sample]) -> ImageDataset:
-        return ImageDataset(samples, self.resize, self.image_size, self.interpolation)
+        return ImageDataset(samples, self.resize, self.image_size, self.interpolation, self.keep_aspect, self.cache)
 
-    def _loader(self, dataset: ImageDataset) -> DataLoader[Batch]:
-        return DataLoader(dataset, self.batch_size, num_workers=self.num_workers)
+    def _loader(self, dataset: ImageDataset, split: str) -> DataLoader[Batch]:
+        if self.on_error == "raise":
+            return DataLoader(dataset, self.batch_size, num_workers=self.num_workers)
+        tolerant = TolerantDataset(dataset, split)
+        return TolerantLoader(tolerant, self.skipped, batch_size=self.batch_size, num_workers=self.num_workers)
+
+
+def hold_out(samples: list[Sample], fraction: float, root: Path) -> tuple[list[Sample], list[Sample]]:
+    """Those to fit, and the ceil(fraction N) whose paths from the root have the smallest hashes.
+
+    So the place of the root does not matter, and an image that is added moves at most one other: no random draw does
+    that.
+    """
+    count = math.ceil(Fraction(str(fraction)) * len(samples))  # of floats, 7 % of 100 are more than 7
+    held_out = set(sorted(samples, key=lambda sample: _hash(sample, root))[:count])
+    if samples and len(held_out) == len(samples):
+        raise ValueError(
+            f"dataset.calibration_fraction={fraction} of {len(samples)} training images leaves none to fit; lower it"
+        )
+    return [s for s in samples if s not in held_out], [s for s in samples if s in held_out]
+
+
+def _hash(sample: Sample, root: Path) -> str:
+    return sha256(sample.name(root).encode()).hexdigest()
 
 
 def _size(pair: Sequence[int]) -> Size:

@@ -9,14 +9,26 @@ MVTec AD itself: 15 categories, CC BY-NC-SA 4.0, https://www.mvtec.com/company/r
 """
 
 from pathlib import Path
+from typing import ClassVar
 
-from padim.data.samples import Sample
+from padim.data.layout import SUFFIXES, Layout, image_files
+from padim.data.samples import Mask, Sample
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"}
+LAYOUT = Layout.of(__doc__)
 
 
 class MVTec:
-    """Reader of one category."""
+    """Reader of one category.
+
+    Attributes:
+        layout: what errors show.
+        good: name of the folders of normal images.
+        mask: name of the mask of the image *.
+    """
+
+    layout: ClassVar[Layout] = LAYOUT
+    good: ClassVar[str] = "good"
+    mask: ClassVar[str] = "*_mask.png"
 
     def __init__(self, root: str | Path, category: str | int) -> None:
         self.root, self.category = Path(root), str(category)  # Hydra reads 10 as a number
@@ -25,40 +37,33 @@ class MVTec:
         """Nothing to make: the images are there or they are not."""
 
     def train(self) -> list[Sample]:
-        folder = self._category() / "train" / "good"
-        samples = [Sample(path) for path in _images(folder)]
+        folder = self._category() / "train" / self.good
+        samples = [Sample(path) for path in self.layout.images(folder).values()]
         if not samples:
-            raise FileNotFoundError(f"no training images: {folder} holds none of {', '.join(sorted(SUFFIXES))}")
+            raise self.layout.missing(f"no training images: {folder} holds none of {', '.join(sorted(SUFFIXES))}")
         return samples
 
     def test(self) -> list[Sample]:
-        samples = [
-            Sample(path, folder.name, self._mask(path) if folder.name != "good" else None)
-            for folder in sorted((self._category() / "test").glob("*/"))
-            for path in _images(folder)
-        ]
+        test, truth = self._category() / "test", self._category() / "ground_truth"
+        kinds = sorted({path.name for folder in (test, truth) for path in folder.glob("*/")})
+        samples = [sample for kind in kinds for sample in self._of_kind(test / kind, truth / kind)]
         if not samples:
-            raise FileNotFoundError(f"no test images: {self._category() / 'test'} has no folder with images")
+            raise self.layout.missing(f"no test images: {test} has no folder with images")
         return samples
 
     def _category(self) -> Path:
-        folder = self.root / self.category
-        if folder.is_dir():
-            return folder
-        if not self.root.is_dir():
-            raise FileNotFoundError(
-                f"dataset.root={self.root} is no folder; give the folder that holds one folder per category"
+        return self.layout.category(self.root, self.category)
+
+    def _of_kind(self, folder: Path, truth: Path) -> list[Sample]:
+        images = self.layout.images(folder)
+        if folder.name != self.good:
+            return [Sample(path, folder.name, mask) for path, mask in self._pairs(images, truth)]
+        if masks := image_files(truth, recursive=True):
+            raise self.layout.wrong(
+                f"{masks[0]} is the mask of a normal image; remove it, or move its image to {folder.with_name('KIND')}"
             )
-        found = sorted(path.name for path in self.root.iterdir() if (path / "train").is_dir())
-        raise FileNotFoundError(f"no category {self.category!r} in {self.root}; there is {', '.join(found) or 'none'}")
+        return [Sample(path) for path in images.values()]
 
-    def _mask(self, path: Path) -> Path:
-        folder = self._category() / "ground_truth" / path.parent.name
-        mask = folder / f"{path.stem}_mask.png"
-        if not mask.is_file():
-            raise FileNotFoundError(f"the anomalous image {path} has no mask; expected it at {mask}")
-        return mask
-
-
-def _images(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob("*") if path.suffix.lower() in SUFFIXES)
+    def _pairs(self, images: dict[str, Path], truth: Path) -> list[tuple[Path, Mask]]:
+        """The anomalous images of a kind with their masks, which lie in ``truth``."""
+        return [*self.layout.pairs(images, self.layout.images(truth), truth / self.mask)]

@@ -1,6 +1,5 @@
 """The embedded data set: drawn specimens in MVTec AD's layout, with exact masks."""
 
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +13,7 @@ from padim.data.drawing import board, defects, gear, textures
 from padim.data.drawing.canvas import Canvas, light, quantise, sensor_noise, shade
 from padim.data.drawing.parts import Part, assemble, displace, remove
 from padim.data.mvtec import MVTec
+from padim.data.once import make_once
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -64,20 +64,8 @@ class Synthetic(MVTec):
         self.seed = seed
 
     def prepare(self) -> None:
-        """Draw the category unless it is there. Whole or not at all: it appears under its name when complete."""
-        folder = self.root / self.category
-        if folder.is_dir():
-            return
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{self.category}-", dir=folder.parent) as temporary:
-            made = Path(temporary) / self.category
-            generate(made, self.category, self.seed)
-            try:
-                made.replace(folder)
-            except OSError:
-                if not folder.is_dir():
-                    raise
-                # Another process was faster. Its copy is the same, so ours may go.
+        """Draw the category unless it is there."""
+        make_once(self.root / self.category, lambda folder: generate(folder, self.category, self.seed))
 
 
 def generate(

@@ -157,7 +157,7 @@ def test_another_data_set_keeps_the_preprocessing(
     assert (tmp_path / "predictions.csv").read_bytes() == (finished[0] / "predictions.csv").read_bytes()
 
 
-@pytest.mark.parametrize("target", ["pathlib.Path.touch", "padim.data.synthetic.tempfile._os.system", "os.system"])
+@pytest.mark.parametrize("target", ["pathlib.Path.touch", "padim.data.once.tempfile._os.system", "os.system"])
 def test_a_checkpoint_cannot_choose_what_runs(
     finished: tuple[Path, str], target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

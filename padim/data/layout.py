@@ -1,0 +1,94 @@
+"""The layout of a public data set on disk: its images, its masks, and errors that show how it should look."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a reader expects to find.
+
+    Attributes:
+        tree: a drawing of it, which ends every error.
+    """
+
+    tree: str
+
+    @classmethod
+    def of(cls, docstring: str | None) -> "Layout":
+        """The lines that the docstring of a reader's file indents: the drawing has one home."""
+        lines = (docstring or "").splitlines()  # None under python -OO
+        return cls("\n".join(line for line in lines if line.startswith("    ")))
+
+    def missing(self, found: str) -> FileNotFoundError:
+        return FileNotFoundError(f"{found}\nexpected:\n{self.tree}")
+
+    def wrong(self, found: str) -> ValueError:
+        return ValueError(f"{found}\nexpected:\n{self.tree}")
+
+    def root(self, root: Path) -> Path:
+        """The root, which is a folder."""
+        if not root.is_dir():
+            raise self.missing(f"dataset.root={root} is no folder; give the one that is ROOT below")
+        return root
+
+    def category(self, root: Path, category: str) -> Path:
+        """The folder of a category, which lies in the root."""
+        folder = self.root(root) / category
+        if not folder.is_dir():
+            raise self.no_category(category, root, [path.parent.name for path in root.glob("*/train/")])
+        return folder
+
+    def no_category(self, category: str, where: Path, known: Iterable[str]) -> FileNotFoundError:
+        listed = ", ".join(sorted(set(known))) or "none"
+        return self.missing(f"dataset.category: no category {category!r} in {where}; there is {listed}")
+
+    def images(self, folder: Path) -> dict[str, Path]:
+        """The image files of a folder, by their names without suffix, in order; none where there is no folder."""
+        return self.by_name(image_files(folder))
+
+    def by_name(self, paths: Iterable[Path]) -> dict[str, Path]:
+        """The paths of image files by their names without suffix: a mask could belong to either of two."""
+        named: dict[str, Path] = {}
+        for path in paths:
+            if path.stem in named:
+                raise self.wrong(f"two images of one name, {named[path.stem]} and {path}; rename or remove one")
+            named[path.stem] = path
+        return named
+
+    def pairs(self, images: Mapping[str, Path], masks: Mapping[str, Path], expected: Path) -> list[tuple[Path, Path]]:
+        """Every image with its mask.
+
+        Args:
+            images, masks: by the names of their files, without suffix.
+            expected: where a mask lies, its name with * in the place of the image's: ``crack/*_mask.png``.
+        """
+        ending = expected.stem.removeprefix("*")
+        for name, mask in masks.items():
+            if not name.endswith(ending) or name.removesuffix(ending) not in images:
+                raise self.wrong(f"the mask {mask} has no image; masks are named {expected.name}, * being the image's")
+        for name, image in images.items():
+            if name + ending not in masks:
+                place = expected.with_name(expected.name.replace("*", name))
+                raise self.missing(f"the image {image} has no mask; expected it at {place}")
+        return [(image, masks[name + ending]) for name, image in images.items()]
+
+
+def image_files(folder: Path, recursive: bool = False) -> list[Path]:
+    """The image files of a folder, in order, without those that begin with a dot, which macOS leaves beside images."""
+    paths = folder.rglob("[!.]*") if recursive else folder.glob("[!.]*")
+    return sorted(path for path in paths if path.suffix.lower() in SUFFIXES)
+
+
+def is_marked(mask: Path) -> bool:
+    """Whether anything is anomalous (not 0) in the image file of a mask."""
+    try:
+        with Image.open(mask) as image:
+            return (image if len(image.getbands()) == 1 else image.convert("RGB")).getbbox() is not None
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(f"cannot read the mask {mask} ({error}); replace it") from error
