@@ -124,7 +124,8 @@ class STC:
 
     def _of_scene(self, folder: Path, pattern: str) -> list[Path]:
         """Videos, or folders of their frames, in order."""
-        found = sorted(LAYOUT.root(self.root).joinpath(folder).glob(pattern))  # dots: what macOS leaves beside files
+        LAYOUT.root(self.root)
+        found = sorted(folder.glob(pattern))  # dots: what macOS leaves beside files
         if not found:
             raise LAYOUT.missing(f"{folder} is missing or empty")
         chosen = [path for path in found if self.scene in (None, _scene(path))]

@@ -88,6 +88,15 @@ def test_listing(root: Path, scene: str | None) -> None:
     assert {sample.kind for sample in reader.test()} == {"good", "abnormal"}
 
 
+def test_a_relative_root(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was joined to itself, and nothing was found."""
+    monkeypatch.chdir(root.parent)
+    reader = STC(root.name, train_frames=4)
+    reader.prepare()
+    assert len(reader.train()) == 4
+    assert all(sample.path.is_file() for sample in reader.train() + reader.test())
+
+
 @pytest.mark.parametrize("wanted", [1, 7, 59, 60, 5000])
 def test_the_frames_are_those_of_the_videos_and_evenly_spread(root: Path, wanted: int) -> None:
     reader = STC(root, train_frames=wanted)
