@@ -24,7 +24,9 @@ def image(index: int, label: int, known: bool = True, padding: int = 0) -> tuple
         anomaly_map[..., -padding:] = 100
     score = anomaly_map.amax((-2, -1))
     facts = (torch.tensor([label]), torch.tensor([index]), torch.tensor([known or not label]))
-    return Prediction(score, anomaly_map, ()), Batch(torch.zeros(1, 3, SIZE, SIZE), mask, *facts, valid)
+    return Prediction(score, anomaly_map, ()), Batch(
+        torch.zeros(1, 3, SIZE, SIZE), mask, *facts, valid, ["image"], ["hash"]
+    )
 
 
 def evaluated(*images: tuple[Prediction, Batch]) -> Evaluation:

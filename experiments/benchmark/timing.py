@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from padim.commands import CONF
-from padim.commands.run import logged_trainer
+from padim.commands.tracking import logged_trainer
 from padim.data.module import ImageDataModule
 from padim.data.samples import Batch, Reader, Sample
 from padim.model import PaDiM

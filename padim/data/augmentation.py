@@ -45,4 +45,5 @@ class Augmentation:
         rng = np.random.default_rng([self.seed, repeat, *sample.name(root).encode()])
         turn, light = rng.uniform(-self.angle, self.angle), rng.uniform(1 - self.light, 1 + self.light)
         pose = sample.pose or Pose(0.0)
-        return replace(sample, pose=replace(pose, angle=pose.angle + turn), light=sample.light * light)
+        pose = replace(pose, angle=pose.angle + turn)
+        return replace(sample, pose=pose, light=sample.light * light, view=repeat)

@@ -13,7 +13,9 @@ import threading
 import time
 import warnings
 from collections.abc import Iterable
+from ctypes import c_bool
 from hashlib import sha256
+from multiprocessing.sharedctypes import RawValue
 from pathlib import Path
 
 import numpy as np
@@ -32,8 +34,8 @@ SHARE = 32  # of the limit a process writes one part before it looks again at wh
 class ImageCache:
     """What :meth:`padim.data.scaling.Scaling.read` gives, from disk where it has been read before.
 
-    What is kept is what was decoded, to the bit. Where the folder cannot be written to, or the disk is full, there is a
-    warning, and images are decoded; each worker finds out for itself.
+    What is kept is what was decoded, to the bit. Where the folder cannot be written to, or the disk is full, there is
+    one warning, by the worker that finds out, and from then on all workers decode.
 
     Args:
         folder: where files lie; those of other names are left alone.
@@ -44,24 +46,24 @@ class ImageCache:
         if gigabytes <= 0:
             raise ValueError(f"dataset.cache_gb={gigabytes}; it must be above 0. For no cache set dataset.cache=false")
         self.folder, self.limit = folder, int(1e9 * gigabytes)
-        self.works = True
+        self._works = RawValue(c_bool, True)  # workers share it, those of the next loader too
         self._room = 0  # bytes that may be written before the folder is looked through again
 
     def prepare(self) -> None:
-        """Find out whether it works, before there are workers that would each warn."""
+        """Find out whether it works before the run counts on it."""
         self._write(f"probe-{os.getpid()}.padim-part", b"")
         with contextlib.suppress(OSError):
             (self.folder / f"probe-{os.getpid()}.padim-part").unlink()
 
     def read(self, path: Path, scaling: Scaling) -> Scaled:
         """The image, not yet padded."""
-        if not self.works:
+        if not self._works.value:
             return scaling.read(path)
         try:
             facts = path.stat()
             known = _name((path.absolute(), facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns), ".padim-content")
             content_hash = self._content(known)
-            if content_hash and (kept := self._unpacked(_entry(content_hash, scaling))):
+            if content_hash and (kept := self._unpacked(content_hash, scaling)):
                 return kept
             content = path.read_bytes()
         except OSError:
@@ -69,11 +71,10 @@ class ImageCache:
         content_hash = sha256(content).hexdigest()
         if time.time() - max(facts.st_mtime, facts.st_ctime) > FRESH:
             self._write(known, content_hash.encode())
-        name = _entry(content_hash, scaling)
-        if (kept := self._unpacked(name)) is None:
+        if (kept := self._unpacked(content_hash, scaling)) is None:
             kept = scaling.read(path, content)
             size = kept.image.height, kept.image.width
-            self._write(name, HEADER.pack(*kept.original, *size) + kept.image.tobytes())
+            self._write(_entry(content_hash, scaling), HEADER.pack(*kept.original, *size) + kept.image.tobytes())
         return kept
 
     def _content(self, name: str) -> str | None:
@@ -81,10 +82,10 @@ class ImageCache:
             return (self.folder / name).read_text()
         return None
 
-    def _unpacked(self, name: str) -> Scaled | None:
+    def _unpacked(self, content_hash: str, scaling: Scaling) -> Scaled | None:
         """None where there is none, or a power cut has left half of one."""
         try:
-            packed = (self.folder / name).read_bytes()
+            packed = (self.folder / _entry(content_hash, scaling)).read_bytes()
         except OSError:
             return None
         if len(packed) < HEADER.size:
@@ -93,11 +94,11 @@ class ImageCache:
         if not height * width or len(packed) != HEADER.size + 3 * height * width:
             return None
         pixels = np.frombuffer(packed, np.uint8, offset=HEADER.size).reshape(height, width, 3)
-        return Scaled(Image.fromarray(pixels), (original[0], original[1]))
+        return Scaled(Image.fromarray(pixels), (original[0], original[1]), content_hash)
 
     def _write(self, name: str, packed: bytes) -> None:
         """Whole or not at all; several processes that write one name write the same."""
-        if not self.works or _on_disk(len(packed)) > self.limit:
+        if not self._works.value or _on_disk(len(packed)) > self.limit:
             return
         temporary = self.folder / f"{name}.{os.getpid()}-{threading.get_ident()}.padim-part"
         try:
@@ -106,14 +107,18 @@ class ImageCache:
             temporary.write_bytes(packed)
             temporary.replace(self.folder / name)
         except OSError as error:
-            self.works = False
+            self._turn_off(error)
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+
+    def _turn_off(self, error: OSError) -> None:
+        if self._works.value:
+            self._works.value = False
             warnings.warn(
                 f"the image cache is off, since {self.folder} cannot be written to ({error}); choose another "
                 "dataset.cache_dir, make room, or set dataset.cache=false",
                 stacklevel=2,
             )
-            with contextlib.suppress(OSError):
-                temporary.unlink()
 
     def _make_room(self, size: int) -> None:
         if size > self._room:

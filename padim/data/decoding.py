@@ -1,5 +1,7 @@
 """Image files and masks of every kind, as arrays of pixels."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -27,12 +29,16 @@ class UnreadableImageError(ValueError):
     """An image file that holds no image."""
 
 
+def read_content(path: Path) -> bytes:
+    """The bytes of an image file."""
+    with _named("image", path, UnreadableImageError):
+        return path.read_bytes()
+
+
 def read_rgb(path: Path, content: bytes | None = None) -> Image.Image:
     """An image file of any mode, as RGB; from its content where that has been read already."""
-    try:
-        image = ImageOps.exif_transpose(_open(path, content))
-    except ValueError as error:
-        raise UnreadableImageError(str(error)) from error
+    with _named("image", path, UnreadableImageError):
+        image = ImageOps.exif_transpose(_loaded(path if content is None else BytesIO(content)))
     if image.mode == "F":
         raise UnreadableImageError(
             f"{path} holds floating-point numbers of unknown range; save it with 8 or 16 bits a channel"
@@ -55,7 +61,7 @@ def read_mask(mask: Mask, image: Path, size: tuple[int, int]) -> Image.Image:
         raise ValueError(f"the mask of {image} is an empty tuple; give at least one path, or None where it is unknown")
     union = np.zeros(size, bool)
     for path in paths:
-        name, truth = (str(path), _truth(path)) if isinstance(path, Path) else _frame(path)
+        name, truth = (str(path), read_truth(path)) if isinstance(path, Path) else _frame(path)
         if truth.shape != union.shape:
             height, width = truth.shape
             raise ValueError(
@@ -66,31 +72,47 @@ def read_mask(mask: Mask, image: Path, size: tuple[int, int]) -> Image.Image:
     return Image.fromarray(union)
 
 
-def _truth(path: Path) -> Truth:
-    mask = _open(path)
+def read_truth(path: Path) -> Truth:
+    """The pixels of a mask's image file that are anomalous, (H, W): those that are not 0."""
+    with _named("mask", path, ValueError):
+        mask = _loaded(path)
     values = np.asarray(mask if len(mask.getbands()) == 1 else mask.convert("RGB"))  # a palette's own numbers
     return (values if values.ndim == 2 else values.any(-1)) != 0
 
 
-def _frame(frame: Frame) -> tuple[str, Truth]:
-    """Mapped, since a video's masks are many times the memory of one."""
+def map_masks(path: Path) -> npt.NDArray[np.generic]:
+    """The array of a .npy file, of whatever shape: mapped, since a video's masks are many times the memory of one."""
     try:
-        frames = np.load(frame.path, mmap_mode="r")
+        return np.lib.format.open_memmap(path, mode="r")
     except FileNotFoundError:
         raise
-    except (OSError, ValueError, EOFError) as error:
-        raise ValueError(f"cannot read the masks {frame.path} ({error}); expected a .npy file, T x H x W") from error
+    except (OSError, ValueError) as error:
+        raise ValueError(f"cannot read the masks {path} ({error}); expected a .npy file, T x H x W") from error
+
+
+def _frame(frame: Frame) -> tuple[str, Truth]:
+    frames = map_masks(frame.path)
     if frames.ndim != 3 or not 0 <= frame.index < len(frames):
         raise ValueError(f"{frame.path} has shape {frames.shape}; expected T x H x W with a frame {frame.index}")
     return f"{frame.path} (frame {frame.index})", np.asarray(frames[frame.index]) != 0
 
 
-def _open(path: Path, content: bytes | None = None) -> Image.Image:
+def _loaded(file: Path | BytesIO) -> Image.Image:
+    with Image.open(file) as image:
+        image.load()
+        return image
+
+
+@contextmanager
+def _named(what: str, path: Path, error_type: type[ValueError]) -> Iterator[None]:
+    """Say which file it is that cannot be read."""
     try:
-        with Image.open(path if content is None else BytesIO(content)) as image:
-            image.load()
-            return image
-    except FileNotFoundError:
+        yield
+    except (FileNotFoundError, MemoryError):
         raise
-    except (OSError, UnidentifiedImageError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"cannot read the image {path} ({error}); replace it or take it out of the folder") from error
+    except Exception as error:  # of any type: Pillow lets out what its decoders stumble over
+        # Pillow's own words for it hold the address of an object.
+        reason = "no known image format" if isinstance(error, UnidentifiedImageError) else error
+        raise error_type(
+            f"cannot read the {what} {path} ({reason}); replace it or take it out of the folder"
+        ) from error

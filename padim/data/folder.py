@@ -3,28 +3,24 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from padim.data.layout import Layout, image_files
 from padim.data.manifest import read_manifest
 from padim.data.samples import Sample
 
 SUFFIXES = frozenset(
     {".bmp", ".gif", ".jfif", ".jp2", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"}
 )
-LAYOUT = """expected, folders in folders allowed:
-  ROOT/**/*.jpg                       normal images alone
+LAYOUT = Layout(
+    """  ROOT/**/*.jpg                       normal images alone
 or
   ROOT/
     train/**/*.jpg                    normal images to fit on
     test_good/**/*.jpg                normal images to test on (optional)
     test_bad/[KIND/]NAME.jpg          anomalous images (optional)
     masks/[KIND/]NAME[_mask].png      their anomalous pixels, not 0 (optional)
-of the image formats """ + ", ".join(sorted(SUFFIXES))
-
-
-class LayoutError(ValueError):
-    """A folder that does not look as it should; the message ends with how it should."""
-
-    def __init__(self, found: str) -> None:
-        super().__init__(f"{found}\n{LAYOUT}")
+folders in folders allowed; of the image formats """
+    + ", ".join(sorted(SUFFIXES))
+)
 
 
 class Folder:
@@ -72,24 +68,23 @@ class Folder:
         return [Sample(path) for path in good] + [Sample(path, self._kind(path), masks.get(path)) for path in bad]
 
     def _training_folder(self) -> Path:
-        if not self.root.is_dir():
-            raise LayoutError(f"dataset.root={self.root} is no folder")
+        LAYOUT.root(self.root)
         for key, folder in self._chosen.items():
             if not folder.is_dir():  # a slip of the pen would make all of the root normal
-                raise LayoutError(f"dataset.{key}: {folder} is no folder")
+                raise LAYOUT.missing(f"dataset.{key}: {folder} is no folder")
         if self.train_folder.is_dir():
             if (other := self.root / "test").is_dir() and other not in (self.test_good, self.test_bad):
-                raise LayoutError(f"{other} is not read; is {self.root} one category of dataset=mvtec?")
+                raise LAYOUT.wrong(f"{other} is not read; is {self.root} one category of dataset=mvtec?")
             return self.train_folder
         for folder in (self.test_good, self.test_bad, self.masks):
             if folder.is_dir():
-                raise LayoutError(f"there is {folder}, but no {self.train_folder} to fit on")
+                raise LAYOUT.missing(f"there is {folder}, but no {self.train_folder} to fit on")
         return self.root
 
     def _kind(self, path: Path) -> str:
         kind = path.relative_to(self.test_bad).parent.as_posix()
         if kind == "good":
-            raise LayoutError(f"{path} lies in {self.test_bad} and is called good; move it, or rename its folder")
+            raise LAYOUT.wrong(f"{path} lies in {self.test_bad} and is called good; move it, or rename its folder")
         return "bad" if kind == "." else kind
 
     def _masks_of(self, good: list[Path], bad: list[Path]) -> dict[Path, Path]:
@@ -101,9 +96,9 @@ class Folder:
         normal = _by_stem(good, self.test_good) | _by_stem(_images(self.train_folder), self.train_folder)
         for stem, mask in masks.items():
             if stem not in images and stem in normal:
-                raise LayoutError(f"the mask {mask} is that of a normal image, {normal[stem]}; delete one of them")
+                raise LAYOUT.wrong(f"the mask {mask} is that of a normal image, {normal[stem]}; delete one of them")
             if stem not in images:
-                raise LayoutError(f"the mask {mask} has no image; expected it at {self.test_bad / stem} and a suffix")
+                raise LAYOUT.wrong(f"the mask {mask} has no image; expected it at {self.test_bad / stem} and a suffix")
         return {images[stem]: mask for stem, mask in masks.items()}
 
 
@@ -113,7 +108,7 @@ def _by_stem(paths: Iterable[Path], folder: Path, ending: str = "") -> dict[str,
     for path in paths:
         stem = path.relative_to(folder).with_suffix("").as_posix().removesuffix(ending)
         if stem in found:
-            raise LayoutError(
+            raise LAYOUT.wrong(
                 f"{found[stem]} and {path} have one stem, {stem}, and masks are matched by it; rename one of them"
             )
         found[stem] = path
@@ -122,13 +117,9 @@ def _by_stem(paths: Iterable[Path], folder: Path, ending: str = "") -> dict[str,
 
 def _images(folder: Path) -> list[Path]:
     """All there are in a folder, which may be missing but not empty."""
-    found = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES and not any(part[0] == "." for part in path.relative_to(folder).parts)
-    )
+    found = image_files(folder, recursive=True, suffixes=SUFFIXES)
     if not found and folder.is_dir():
-        raise LayoutError(f"no images in {folder}; {_contents(folder)}")
+        raise LAYOUT.missing(f"no images in {folder}; {_contents(folder)}")
     return found
 
 

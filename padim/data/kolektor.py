@@ -20,7 +20,7 @@ Intelligent Manufacturing 31, 2020. CC BY-NC-SA 4.0, https://www.vicos.si/resour
 from pathlib import Path
 
 from padim.data.hashing import uniform
-from padim.data.layout import Layout, image_files, is_marked
+from padim.data.layout import Layout, image_files
 from padim.data.samples import Sample
 
 LAYOUT = Layout.of(__doc__)
@@ -69,8 +69,6 @@ class Kolektor:
 
 
 def _scans(item: Path) -> list[Sample]:
-    files = image_files(item)
-    masks = LAYOUT.by_name(path for path in files if path.stem.endswith("_label"))
-    images = LAYOUT.by_name(path for path in files if path.stem not in masks)
-    pairs = LAYOUT.pairs(images, masks, item / "*_label.bmp")
-    return [Sample(path, "defect", mask) if is_marked(mask) else Sample(path) for path, mask in pairs]
+    if not (files := image_files(item)):
+        raise LAYOUT.missing(f"no scans in {item}")
+    return LAYOUT.samples_beside_masks(files, item / "*_label.bmp")

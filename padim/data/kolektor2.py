@@ -15,7 +15,7 @@ Computers in Industry 129, 2021. CC BY-NC-SA 4.0, https://www.vicos.si/resources
 
 from pathlib import Path
 
-from padim.data.layout import Layout, image_files, is_marked
+from padim.data.layout import Layout, image_files
 from padim.data.samples import Sample
 
 LAYOUT = Layout.of(__doc__)
@@ -45,7 +45,4 @@ class Kolektor2:
     def _pictures(self, split: str) -> list[Sample]:
         folder = LAYOUT.root(self.root) / split
         files = [path for path in image_files(folder) if not path.stem.endswith(" (copy)")]
-        masks = LAYOUT.by_name(path for path in files if path.stem.endswith("_GT"))
-        images = LAYOUT.by_name(path for path in files if path.stem not in masks)
-        pairs = LAYOUT.pairs(images, masks, folder / "*_GT.png")
-        return [Sample(path, "defect", mask) if is_marked(mask) else Sample(path) for path, mask in pairs]
+        return LAYOUT.samples_beside_masks(files, folder / "*_GT.png")

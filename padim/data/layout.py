@@ -1,10 +1,12 @@
 """The layout of a public data set on disk: its images, its masks, and errors that show how it should look."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 
-from PIL import Image
+from padim.data.decoding import read_truth
+from padim.data.samples import Sample
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
 
@@ -30,6 +32,13 @@ class Layout:
 
     def wrong(self, found: str) -> ValueError:
         return ValueError(f"{found}\nexpected:\n{self.tree}")
+
+    def lines(self, path: Path) -> StringIO:
+        """Those of a text file, with or without the mark that spreadsheets begin UTF-8 with."""
+        try:
+            return StringIO(path.read_bytes().decode("utf-8-sig"), newline="")
+        except UnicodeDecodeError as error:
+            raise self.wrong(f"{path} is no text in UTF-8 ({error}); save it as that") from error
 
     def root(self, root: Path) -> Path:
         """The root, which is a folder."""
@@ -78,17 +87,24 @@ class Layout:
                 raise self.missing(f"the image {image} has no mask; expected it at {place}")
         return [(image, masks[name + ending]) for name, image in images.items()]
 
+    def samples_beside_masks(self, files: Iterable[Path], expected: Path) -> list[Sample]:
+        """Every image, in order, as ``good`` or, where its mask marks a pixel, as a ``defect``.
 
-def image_files(folder: Path, recursive: bool = False) -> list[Path]:
-    """The image files of a folder, in order, without those that begin with a dot, which macOS leaves beside images."""
-    paths = folder.rglob("[!.]*") if recursive else folder.glob("[!.]*")
-    return sorted(path for path in paths if path.suffix.lower() in SUFFIXES)
+        Args:
+            files: images and masks of one folder; every mask is opened.
+            expected: where a mask lies, its name with * in the place of the image's: ``kos01/*_label.bmp``.
+        """
+        named = self.by_name(files)
+        masks = {name: path for name, path in named.items() if name.endswith(expected.stem.removeprefix("*"))}
+        images = {name: path for name, path in named.items() if name not in masks}
+        pairs = self.pairs(images, masks, expected)
+        return [Sample(path, "defect", mask) if read_truth(mask).any() else Sample(path) for path, mask in pairs]
 
 
-def is_marked(mask: Path) -> bool:
-    """Whether anything is anomalous (not 0) in the image file of a mask."""
-    try:
-        with Image.open(mask) as image:
-            return (image if len(image.getbands()) == 1 else image.convert("RGB")).getbbox() is not None
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"cannot read the mask {mask} ({error}); replace it") from error
+def image_files(folder: Path, recursive: bool = False, suffixes: Set[str] = SUFFIXES) -> list[Path]:
+    """The image files of a folder, in order; not what begins with a dot, which macOS and others leave beside images."""
+    return sorted(
+        path
+        for path in (folder.rglob("*") if recursive else folder.glob("*"))
+        if path.suffix.lower() in suffixes and not any(part[0] == "." for part in path.relative_to(folder).parts)
+    )

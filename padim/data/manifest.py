@@ -6,43 +6,44 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from padim.data.layout import Layout
 from padim.data.samples import Sample
 
 COLUMNS = ("path", "split", "kind", "label", "mask")
-EXPECTED = """expected, one image a line, paths relative to the list:
-  path                 of the image
+LAYOUT = Layout("""  path                 of the image
   split                train or test
   kind                 good, or the name of the defect; in training always good
   label                0 or 1 instead of the kind, or beside it
   mask                 of the anomalous image (optional)
-as CSV with a header (FILE.csv) or as one JSON object a line (FILE.jsonl)"""
+one image a line, paths relative to the list, in UTF-8,
+as CSV with a header (FILE.csv) or as one JSON object a line (FILE.jsonl)""")
 
 
 def read_manifest(path: Path) -> dict[str, list[Sample]]:
     """The samples of ``train`` and of ``test``, in the order of the list."""
     if not path.is_file():
-        raise FileNotFoundError(f"dataset.manifest={path} is no file\n{EXPECTED}")
+        raise LAYOUT.missing(f"dataset.manifest={path} is no file")
     samples: dict[str, list[Sample]] = {"train": [], "test": []}
-    lines: dict[Path, str] = {}
+    lines: dict[str, str] = {}
     for where, row in _rows(path):
         sample = _sample(row, path.parent, where)
-        if sample.path in lines:
-            raise ValueError(f"{where}: {sample.path} is listed already, {lines[sample.path]}; list an image once")
-        lines[sample.path] = where
+        name = sample.name(path.parent)
+        if name in lines:
+            raise LAYOUT.wrong(f"{where}: {sample.path} is listed already, {lines[name]}; list an image once")
+        lines[name] = where
         samples[_split(row, sample, where)].append(sample)
     if not samples["train"]:
-        raise ValueError(f"{path} lists no training images: none of its {len(lines)} has split=train\n{EXPECTED}")
+        raise LAYOUT.wrong(f"{path} lists no training images: none of its {len(lines)} has split=train")
     return samples
 
 
 def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
     """Where each row stands, and its columns that are not empty."""
     read = _csv_rows if path.suffix.lower() == ".csv" else _json_rows
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        for number, row in read(path, file):
-            where = f"{path}, line {number}"
-            _require_known(row, where)
-            yield where, {name: str(value).strip() for name, value in row.items() if value not in (None, "")}
+    for number, row in read(path, LAYOUT.lines(path)):
+        where = f"{path}, line {number}"
+        _require_known(row, where)
+        yield where, {name: str(value).strip() for name, value in row.items() if value not in (None, "")}
 
 
 def _csv_rows(path: Path, lines: Iterator[str]) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -57,9 +58,9 @@ def _json_rows(path: Path, lines: Iterator[str]) -> Iterator[tuple[int, dict[str
         try:
             row = json.loads(line) if line.strip() else {}
         except ValueError as error:
-            raise ValueError(f"{path}, line {number}: no JSON ({error})\n{EXPECTED}") from error
+            raise LAYOUT.wrong(f"{path}, line {number}: no JSON ({error})") from error
         if not isinstance(row, dict):
-            raise ValueError(f"{path}, line {number}: no JSON object but {line.strip()[:40]!r}\n{EXPECTED}")
+            raise LAYOUT.wrong(f"{path}, line {number}: no JSON object but {line.strip()[:40]!r}")
         if row:
             yield number, row
 
@@ -67,18 +68,18 @@ def _json_rows(path: Path, lines: Iterator[str]) -> Iterator[tuple[int, dict[str
 def _require_known(names: Any, where: str) -> None:
     unknown = [str(name or "(a value without a column)") for name in names if name not in COLUMNS]
     if unknown:
-        raise ValueError(f"{where}: unknown column {', '.join(unknown)}; known are {', '.join(COLUMNS)}\n{EXPECTED}")
+        raise LAYOUT.wrong(f"{where}: unknown column {', '.join(unknown)}; known are {', '.join(COLUMNS)}")
 
 
 def _sample(row: dict[str, str], folder: Path, where: str) -> Sample:
     if "path" not in row:
-        raise ValueError(f"{where}: no path\n{EXPECTED}")
+        raise LAYOUT.wrong(f"{where}: no path")
     sample = Sample(folder / row["path"], _kind(row, where), folder / row["mask"] if "mask" in row else None)
     for path in (sample.path, sample.mask):
         if isinstance(path, Path) and not path.is_file():
-            raise FileNotFoundError(f"{where}: {path} is no file; paths are relative to {folder}")
+            raise LAYOUT.missing(f"{where}: {path} is no file; paths are relative to {folder}")
     if sample.mask is not None and not sample.label:
-        raise ValueError(
+        raise LAYOUT.wrong(
             f"{where}: {sample.path} is normal and has a mask, {sample.mask}; correct its kind or its mask"
         )
     return sample
@@ -87,22 +88,22 @@ def _sample(row: dict[str, str], folder: Path, where: str) -> Sample:
 def _kind(row: dict[str, str], where: str) -> str:
     label, kind = row.get("label"), row.get("kind")
     if label not in (None, "0", "1"):
-        raise ValueError(f"{where}: label={label}; it must be 0 (normal) or 1 (anomalous)")
+        raise LAYOUT.wrong(f"{where}: label={label}; it must be 0 (normal) or 1 (anomalous)")
     if kind is None and label is None:
         if row.get("split") == "train":
             return "good"
-        raise ValueError(f"{where}: a test image has neither kind nor label\n{EXPECTED}")
+        raise LAYOUT.wrong(f"{where}: a test image has neither kind nor label")
     if kind is None:
         return "good" if label == "0" else "bad"
     if label is not None and (label == "0") != (kind == "good"):
-        raise ValueError(f"{where}: label={label} and kind={kind} contradict each other; label 0 means the kind good")
+        raise LAYOUT.wrong(f"{where}: label={label} and kind={kind} contradict each other; label 0 means the kind good")
     return kind
 
 
 def _split(row: dict[str, str], sample: Sample, where: str) -> str:
     split = row.get("split", "")
     if split not in ("train", "test"):
-        raise ValueError(f"{where}: split={split or 'nothing'}; it must be train or test\n{EXPECTED}")
+        raise LAYOUT.wrong(f"{where}: split={split or 'nothing'}; it must be train or test")
     if split == "train" and sample.label:
-        raise ValueError(f"{where}: {sample.path} is {sample.kind} and for training; only good images are fitted")
+        raise LAYOUT.wrong(f"{where}: {sample.path} is {sample.kind} and for training; only good images are fitted")
     return split

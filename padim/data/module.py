@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from padim.data.augmentation import Augmentation
 from padim.data.cache import ImageCache
 from padim.data.samples import Batch, ImageDataset, Reader, Sample, Size
+from padim.data.shares import ShareLoader, shard_of, share_of
 from padim.data.tolerance import Skipped, TolerantDataset, TolerantLoader
 from padim.scoring import INTERPOLATIONS
 
@@ -33,11 +34,13 @@ class ImageDataModule(LightningDataModule):
         cache, cache_dir, cache_gb: whether, where and how many decoded images are kept on disk, see
             :class:`padim.data.cache.ImageCache`; changes speed only.
         augmentation: of the images that are fitted, arguments of :class:`padim.data.augmentation.Augmentation`.
+        shard: which part of these images to fit to, such as "3/16": the others are other jobs'. None: all.
 
     Attributes:
         train_set, calibration_set: after a setup for a fit; one may be empty, and they share no image.
         test_set: after any setup.
         skipped: the images left out so far, by their paths.
+        counted: names of training images that are in the statistics already, and are left out.
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class ImageDataModule(LightningDataModule):
         cache_dir: str | Path = "data/cache",
         cache_gb: float = 10.0,
         augmentation: Mapping[str, Any] | None = None,
+        shard: str | None = None,
     ) -> None:
         super().__init__()
         if any(crop > size for crop, size in zip(image_size, resize, strict=True)):
@@ -72,8 +76,9 @@ class ImageDataModule(LightningDataModule):
         self.interpolation, self.batch_size, self.num_workers = interpolation, batch_size, num_workers
         self.keep_aspect, self.calibration_fraction, self.on_error = keep_aspect, calibration_fraction, on_error
         self.cache = ImageCache(Path(cache_dir), cache_gb) if cache else None
-        self.augmentation = Augmentation(**augmentation or {})
+        self.augmentation, self.shard = Augmentation(**augmentation or {}), shard
         self.skipped: dict[Path, Skipped] = {}
+        self.counted: set[str] = set()
 
     def prepare_data(self) -> None:
         self.reader.prepare()
@@ -88,28 +93,45 @@ class ImageDataModule(LightningDataModule):
                 fitted, held_out = hold_out(fitted, self.calibration_fraction, self.reader.root)
             if self.augmentation.repeats > 1:
                 fitted = self.augmentation.views(fitted, self.reader.root)
+            fitted = shard_of(fitted, self.shard)
             self.train_set, self.calibration_set = self._dataset(fitted), self._dataset(held_out)
         # For a fit as well: what is wrong with the test images is told before the work, not after it.
         self.test_set = self._dataset(self.reader.test())
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        return self._loader(self.train_set, "train")
+        left = [i for i, sample in enumerate(self.train_set.samples) if self._name(sample) not in self.counted]
+        return self._loader(self.train_set, "train", left)
+
+    @property
+    def train_names(self) -> set[str]:
+        """Of all images to fit to, those that are counted already included."""
+        return set(map(self._name, self.train_set.samples))
+
+    def _name(self, sample: Sample) -> str:
+        return sample.view_name(self.reader.root)
 
     def calibration_dataloader(self) -> DataLoader[Batch]:
         """Normal images that the fit has not seen."""
-        return self._loader(self.calibration_set, "train")
+        return self._loader(self.calibration_set, "train", range(len(self.calibration_set)))
 
     def test_dataloader(self) -> DataLoader[Batch]:
-        return self._loader(self.test_set, "test")
+        return self._loader(self.test_set, "test", range(len(self.test_set)))
 
     def _dataset(self, samples: list[Sample]) -> ImageDataset:
-        return ImageDataset(samples, self.resize, self.image_size, self.interpolation, self.keep_aspect, self.cache)
+        sizes, root = (self.resize, self.image_size), self.reader.root
+        return ImageDataset(samples, *sizes, self.interpolation, self.keep_aspect, self.cache, root)
 
-    def _loader(self, dataset: ImageDataset, split: str) -> DataLoader[Batch]:
+    def _loader(self, dataset: ImageDataset, split: str, indices: Sequence[int]) -> DataLoader[Batch]:
+        """Batches of this process's share of some images."""
+        rank, ranks = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        options: dict[str, Any] = {
+            "batch_size": self.batch_size,
+            "num_workers": self.num_workers,
+            "sampler": share_of(indices, rank, ranks),
+        }
         if self.on_error == "raise":
-            return DataLoader(dataset, self.batch_size, num_workers=self.num_workers)
-        tolerant = TolerantDataset(dataset, split)
-        return TolerantLoader(tolerant, self.skipped, batch_size=self.batch_size, num_workers=self.num_workers)
+            return ShareLoader(dataset, **options)
+        return TolerantLoader(TolerantDataset(dataset, split), self.skipped, **options)
 
 
 def hold_out(samples: list[Sample], fraction: float, root: Path) -> tuple[list[Sample], list[Sample]]:
@@ -119,16 +141,12 @@ def hold_out(samples: list[Sample], fraction: float, root: Path) -> tuple[list[S
     that.
     """
     count = math.ceil(Fraction(str(fraction)) * len(samples))  # of floats, 7 % of 100 are more than 7
-    held_out = set(sorted(samples, key=lambda sample: _hash(sample, root))[:count])
+    held_out = set(sorted(samples, key=lambda sample: sha256(sample.name(root).encode()).digest())[:count])
     if samples and len(held_out) == len(samples):
         raise ValueError(
             f"dataset.calibration_fraction={fraction} of {len(samples)} training images leaves none to fit; lower it"
         )
     return [s for s in samples if s not in held_out], [s for s in samples if s in held_out]
-
-
-def _hash(sample: Sample, root: Path) -> str:
-    return sha256(sample.name(root).encode()).hexdigest()
 
 
 def _size(pair: Sequence[int]) -> Size:

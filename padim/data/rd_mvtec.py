@@ -1,4 +1,7 @@
-"""Rd-MVTec AD: MVTec AD that is no longer aligned (Defard et al. 2020, arXiv 2011.08785, table VI)."""
+"""Rd-MVTec AD: MVTec AD that is no longer aligned (Defard et al. 2020, arXiv 2011.08785, table VI).
+
+It is drawn from MVTec AD itself: layout, licence and source are in :mod:`padim.data.mvtec`.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -38,6 +41,5 @@ class RdMVTec(MVTec):
         return [self._posed(sample) for sample in super().test()]
 
     def _posed(self, sample: Sample) -> Sample:
-        name = sample.path.relative_to(self.root).as_posix().encode()  # not hash(), which differs between processes
-        rng = np.random.default_rng([self.seed, self.version, *name])
+        rng = np.random.default_rng([self.seed, self.version, *sample.name(self.root).encode()])
         return replace(sample, pose=Pose(rng.uniform(-MAX_ANGLE, MAX_ANGLE), rng.random(), rng.random()))

@@ -1,37 +1,23 @@
 """One image of a data set, from its path to a batch."""
 
-import math
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol, runtime_checkable
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
+from torchvision.transforms.v2 import InterpolationMode, functional
 
 from padim.data.cache import ImageCache
 from padim.data.decoding import Frame, Mask, read_mask, read_rgb
+from padim.data.pose import Pose, cropped, lit, turned, turned_mask
 from padim.data.scaling import Scaling, Size
 
 __all__ = ["Batch", "Frame", "ImageDataset", "Mask", "Pose", "Reader", "Sample", "Size", "read_rgb"]
-
-
-@dataclass(frozen=True)
-class Pose:
-    """How an image is turned and where it is cropped.
-
-    Attributes:
-        angle: degrees, counter-clockwise about the centre.
-        down, right: place of the crop between the first there is and the last, in [0, 1); None is in the centre.
-    """
-
-    angle: float
-    down: float | None = None
-    right: float | None = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +31,7 @@ class Sample:
             and unknown in any other.
         pose: None is upright and cropped in the centre.
         light: factor of all pixels.
+        view: number of the view that augmentation made of it; 0 is the image as it is.
     """
 
     path: Path
@@ -52,10 +39,19 @@ class Sample:
     mask: Mask | None = None
     pose: Pose | None = None
     light: float = 1.0
+    view: int = 0
 
     def name(self, root: Path) -> str:
         """Its path from there, the same on every machine."""
         return Path(os.path.relpath(self.path, root)).as_posix()
+
+    def view_name(self, root: Path) -> str:
+        """Its name, and which view of it this is: no two samples of a data set share it."""
+        return self.name(root) + self.suffix
+
+    @property
+    def suffix(self) -> str:
+        return f"#{self.view}" if self.view else ""
 
     @property
     def label(self) -> int:
@@ -77,6 +73,8 @@ class Batch(NamedTuple):
         sample: (B,) which sample of the data set it is.
         mask_known: (B,) bool.
         valid: (B, H, W) bool, the pixels of the image; the others pad it, and count nowhere.
+        name: of B images, see :meth:`Sample.view_name`.
+        content: of B images, the SHA-256 of the file and, where there are several views of it, which this is.
     """
 
     image: Tensor
@@ -85,6 +83,8 @@ class Batch(NamedTuple):
     sample: Tensor
     mask_known: Tensor
     valid: Tensor
+    name: Sequence[str]
+    content: Sequence[str]
 
 
 @runtime_checkable
@@ -116,8 +116,9 @@ class ImageDataset(Dataset[Batch]):
         interpolation: str,
         keep_aspect: bool = False,
         cache: ImageCache | None = None,
+        root: Path = Path(),
     ) -> None:
-        self.samples, self.resize, self.image_size = samples, resize, image_size
+        self.samples, self.resize, self.image_size, self.root = samples, resize, image_size, root
         self.scaling, self.cache = Scaling(resize, interpolation, keep_aspect), cache
 
     def __len__(self) -> int:
@@ -125,54 +126,30 @@ class ImageDataset(Dataset[Batch]):
 
     def __getitem__(self, index: int) -> Batch:
         sample, pose = self.samples[index], self.samples[index].pose
-        image, original = (
+        image, original, content_hash = (
             self.scaling.read(sample.path) if not self.cache else self.cache.read(sample.path, self.scaling)
         )
-        framed = _turned(self.scaling.padded_image(image), pose, Image.Resampling.BILINEAR)
-        pixels = _lit(np.array(self._crop(framed, pose)), sample.light)  # (H, W, 3)
-        mask, valid = np.zeros(self.image_size, bool), np.ones(self.image_size, bool)
+        frame = turned(self.scaling.padded_image(image), pose, InterpolationMode.BILINEAR)
+        pixels = lit(cropped(frame, pose, self.image_size), sample.light)
+        mask, valid = torch.zeros(self.image_size, dtype=torch.bool), torch.ones(self.image_size, dtype=torch.bool)
         if self.scaling.keep_aspect:
             inside = self.scaling.padded_mask(Image.new("1", image.size, 1))
-            valid = np.array(self._crop(_turned(inside, pose, Image.Resampling.NEAREST), pose))
+            inside = cropped(turned(inside, pose, InterpolationMode.NEAREST), pose, self.image_size)
+            (valid,) = functional.pil_to_tensor(inside)
             if not valid.any():
                 raise ValueError(f"the crop dataset.image_size={self.image_size} misses {sample.path}; enlarge it")
         if sample.mask is not None:
-            truth = read_mask(sample.mask, sample.path, original).resize(image.size, Image.Resampling.NEAREST)
-            mask = np.array(self._crop(_turned_mask(self.scaling.padded_mask(truth), pose), pose)) & valid
+            truth = read_mask(sample.mask, sample.path, original)
+            truth = functional.resize(truth, [image.height, image.width], InterpolationMode.NEAREST)
+            truth = turned_mask(self.scaling.padded_mask(truth), pose)
+            mask = functional.pil_to_tensor(cropped(truth, pose, self.image_size))[0] & valid
         return Batch(
-            torch.from_numpy(pixels).permute(2, 0, 1),
-            torch.from_numpy(mask),
+            functional.pil_to_tensor(pixels),
+            mask,
             torch.tensor(sample.label),
             torch.tensor(index),
             torch.tensor(sample.mask_known),
-            torch.from_numpy(valid),
+            valid,
+            sample.view_name(self.root),
+            content_hash + sample.suffix,
         )
-
-    def _crop(self, image: Image.Image, pose: Pose | None) -> Image.Image:
-        (resized_h, resized_w), (height, width) = self.resize, self.image_size
-        top, left = (resized_h - height) // 2, (resized_w - width) // 2
-        if pose is not None and pose.down is not None:
-            top = int(pose.down * (resized_h - height + 1))
-        if pose is not None and pose.right is not None:
-            left = int(pose.right * (resized_w - width + 1))
-        return image.crop((left, top, left + width, top + height))
-
-
-def _turned(image: Image.Image, pose: Pose | None, resampling: Image.Resampling) -> Image.Image:
-    """What comes in at the corners is the image reflected at its border, the edge repeated."""
-    if pose is None:
-        return image
-    margin = math.ceil(max(image.size) / 2 * abs(math.sin(math.radians(pose.angle)))) + 1  # of what comes in
-    pixels = np.asarray(image)
-    wide = Image.fromarray(np.pad(pixels, [(margin, margin)] * 2 + [(0, 0)] * (pixels.ndim - 2), "symmetric"))
-    turned = wide.rotate(pose.angle, resampling)
-    return turned.crop((margin, margin, margin + image.width, margin + image.height))
-
-
-def _lit(pixels: npt.NDArray[np.uint8], light: float) -> npt.NDArray[np.uint8]:
-    return pixels if light == 1 else (np.arange(256) * light).round().clip(0, 255).astype(np.uint8)[pixels]
-
-
-def _turned_mask(mask: Image.Image, pose: Pose | None) -> Image.Image:
-    """Nearest; nothing that comes in at the corners is anomalous."""
-    return mask if pose is None else mask.rotate(pose.angle, Image.Resampling.NEAREST)

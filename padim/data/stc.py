@@ -1,4 +1,4 @@
-"""ShanghaiTech Campus (STC; Liu et al., CVPR 2018): 13 static cameras, 12 of them with tests. Table IV of the paper.
+"""ShanghaiTech Campus (STC): 13 static cameras, 12 of them with tests. Table IV of the paper.
 
     ROOT/training/videos/SS_VVV.avi                 SS: the scene, 01 to 13; VVV: the video
     ROOT/training/sampled_frames/SS_VVV/NNNNNN.jpg  extracted here; NNNNNN: the frame, from 0
@@ -8,6 +8,10 @@
 
 The paper says nothing of its protocol. Public reproductions fit to about 5000 of the 274 515 training frames and test
 on every 5th frame (SPADE), by one model for all scenes (OrthoAD); the paper's timings read like one model a scene.
+
+Liu, Luo, Lian, Gao: Future frame prediction for anomaly detection - a new baseline. CVPR 2018, arXiv 1712.09867. To be
+had by way of https://github.com/StevenLiuWen/ano_pred_cvpr2018, which names no licence of the videos: ask the authors
+before any use but research.
 """
 
 import tempfile
@@ -15,10 +19,9 @@ from functools import cached_property
 from itertools import accumulate, pairwise
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 from tqdm import tqdm
 
+from padim.data.decoding import map_masks
 from padim.data.layout import Layout
 from padim.data.samples import Frame, Sample
 from padim.data.video import frame_count, read_frames
@@ -86,6 +89,9 @@ class STC:
     def test(self) -> list[Sample]:
         folder = self.root / "testing" / "frames"
         videos = [path for path in self._of_scene(folder, "[!.]*_*") if path.is_dir()]
+        for file in sorted(self._masks.glob("[!.]*.npy")):
+            if self.scene in (None, _scene(file)) and not (folder / file.stem).is_dir():
+                raise LAYOUT.wrong(f"the masks {file} have no frames; expected them in {folder / file.stem}")
         return [sample for video in videos for sample in self._test_frames(video)]
 
     @property
@@ -96,6 +102,10 @@ class STC:
     def _frames(self) -> Path:
         """Not training/frames, where others leave frames that are counted from 1."""
         return self.root / "training" / "sampled_frames"
+
+    @property
+    def _masks(self) -> Path:
+        return self.root / "testing" / "test_pixel_mask"
 
     def _frame(self, video: Path, index: int) -> Path:
         return self._frames / video.stem / f"{index:06d}.jpg"
@@ -136,8 +146,16 @@ class STC:
     def _test_frames(self, video: Path) -> list[Sample]:
         """Every ``test_stride``-th frame of one video; its masks are as many as its frames, in the same order."""
         frames = sorted(video.glob("[!.]*.jpg"), key=_number)
-        file = self.root / "testing" / "test_pixel_mask" / f"{video.name}.npy"
-        masks = _masks(file)
+        for one, other in pairwise(frames):
+            if _number(one) == _number(other):
+                raise LAYOUT.wrong(f"two images of one number, {one} and {other}; remove one")
+        file = self._masks / f"{video.name}.npy"
+        try:
+            masks = map_masks(file)  # (T, H, W)
+        except FileNotFoundError as error:
+            raise LAYOUT.missing(f"the frames {video.name} have no masks {file}") from error
+        if masks.ndim != 3:
+            raise LAYOUT.wrong(f"{file} has shape {masks.shape}, which is not T x H x W")
         if len(masks) != len(frames):
             raise LAYOUT.wrong(
                 f"{file} has the masks of {len(masks)} frames and {video} has {len(frames)} frames; copy both again"
@@ -157,16 +175,3 @@ def _number(frame: Path) -> int:
     if not frame.stem.isdecimal():
         raise LAYOUT.wrong(f"{frame} is not named by a number, as a frame of a video is; rename it or take it out")
     return int(frame.stem)
-
-
-def _masks(file: Path) -> npt.NDArray[np.generic]:
-    """(T, H, W), mapped: a video's masks are many times the memory of one."""
-    try:
-        masks: npt.NDArray[np.generic] = np.load(file, mmap_mode="r")
-    except FileNotFoundError as error:
-        raise LAYOUT.missing(f"the frames {file.stem} have no masks {file}") from error
-    except (OSError, ValueError, EOFError) as error:
-        raise ValueError(f"cannot read the masks {file} ({error}); expected a .npy file, T x H x W") from error
-    if masks.ndim != 3:
-        raise LAYOUT.wrong(f"{file} has shape {masks.shape}, which is not T x H x W")
-    return masks

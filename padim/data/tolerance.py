@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from torch.utils.data import DataLoader, Dataset, default_collate
+from torch.utils.data import Dataset, default_collate
 
 from padim.data.decoding import UnreadableImageError
 from padim.data.samples import Batch, ImageDataset
+from padim.data.shares import ShareLoader
 
 
 class Skipped(NamedTuple):
@@ -45,7 +46,7 @@ class TolerantDataset(Dataset[Batch | Skipped]):
             return Skipped(path, self.split, str(error))
 
 
-class TolerantLoader(DataLoader[Any]):
+class TolerantLoader(ShareLoader):
     """Batches of what can be read, so some are smaller and fewer; the rest is added to ``skipped`` by its path.
 
     The list comes with the batches, since a worker that reads an image has no other way to tell this process.

@@ -62,11 +62,10 @@ class VisA:
         LAYOUT.root(self.root)
         if not self.csv.is_file():
             raise LAYOUT.missing(f"no file {self.csv}, which says what is for training and what for testing")
-        with self.csv.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, restval="", restkey="further")
-            if absent := set(COLUMNS) - set(reader.fieldnames or ()):
-                raise LAYOUT.wrong(f"{self.csv} lacks {', '.join(sorted(absent))} in its first line")
-            rows = list(reader)
+        reader = csv.DictReader(LAYOUT.lines(self.csv), restval="", restkey="further")
+        if absent := set(COLUMNS) - set(reader.fieldnames or ()):
+            raise LAYOUT.wrong(f"{self.csv} lacks {', '.join(sorted(absent))} in its first line")
+        rows = list(reader)
         chosen = [row for row in rows if row["object"] == self.category]
         if not chosen:
             raise LAYOUT.no_category(self.category, self.csv, (row["object"] for row in rows))
@@ -74,11 +73,11 @@ class VisA:
 
     def _check_images(self, rows: list[Row]) -> None:
         """Each is listed once."""
-        seen: set[str] = set()
+        seen: set[Path] = set()
         for row in rows:
-            if row["image"] in seen:
+            if Path(row["image"]) in seen:
                 raise LAYOUT.wrong(f"two images of one name in {self.csv}: {row['image']}; remove one of the rows")
-            seen.add(row["image"])
+            seen.add(Path(row["image"]))
 
     def _sample(self, row: Row) -> Sample:
         image, mask = self.root / row["image"], self.root / row["mask"]
@@ -99,7 +98,7 @@ class VisA:
     def _check_masks(self, listed: Iterable[str]) -> None:
         """None lies there that no row has."""
         known = {self.root / name for name in listed if name}
-        for mask in image_files(self.root / self.category / "Data" / "Masks" / "Anomaly"):
+        for mask in image_files(self.root / self.category / "Data" / "Masks", recursive=True):
             if mask not in known:
                 raise LAYOUT.wrong(
                     f"the mask {mask} has no image: no row of {self.csv} names it; add one, or remove it"

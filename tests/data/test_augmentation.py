@@ -103,7 +103,7 @@ def test_a_turn_of_nothing_is_no_turn(crop: tuple[int, int], root: Path) -> None
     """Also where the crop cannot lie exactly in the centre."""
     path = root / "train/0.png"
     upright, turned = (ImageDataset([Sample(path, pose=pose)], SIZE, crop, "bicubic")[0] for pose in (None, Pose(0.0)))
-    assert all(map(torch.equal, upright, turned))
+    assert all(map(torch.equal, upright[:6], turned[:6]))
 
 
 def test_they_count_as_images_in_the_fit_alone(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from padim.commands import evaluate, train
-from padim.data.folder import SUFFIXES, Folder, LayoutError
+from padim.data.folder import SUFFIXES, Folder
 from padim.data.samples import Sample
 from tests.commands.test_run import run
 from tests.data.files import write
@@ -97,7 +97,7 @@ def test_what_is_wrong_with_a_layout(case: str, root: Path) -> None:
     names, message = WRONG[case]
     for name in names:
         write(root / name)
-    with pytest.raises(LayoutError, match=rf"(?s){message}.*ROOT/\n    train/"):
+    with pytest.raises(ValueError, match=rf"(?s){message}.*ROOT/\n    train/"):
         Folder(root).test()
 
 
@@ -110,10 +110,10 @@ def test_folders_that_are_missing_or_empty(root: Path, tmp_path: Path) -> None:
         (Folder(root, test_bad="nok"), r"dataset.test_bad: .*nok is no folder"),
         (Folder(root, test_bad="empty"), r"no images in .*empty; it is empty"),
     ]:
-        with pytest.raises(LayoutError, match=message):
+        with pytest.raises(FileNotFoundError, match=message):
             (reader.train(), reader.test())
     (root / "train").rename(root / "trian")
-    with pytest.raises(LayoutError, match=r"there is .*test_good, but no .*train to fit on"):
+    with pytest.raises(FileNotFoundError, match=r"there is .*test_good, but no .*train to fit on"):
         Folder(root).train()
 
 

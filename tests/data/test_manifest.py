@@ -65,6 +65,7 @@ WRONG = [
     ({"path": "b/3.png", "split": "test", "kind": "good", "label": 1}, "label=1 and kind=good contradict"),
     ({"path": "b/3.png", "split": "train", "kind": "hole"}, "for training; only good images are fitted"),
     ({"path": "a/1.png", "split": "train"}, r"a/1.png is listed already, .*line \d"),
+    ({"path": "b/../a/1.png", "split": "train"}, r"b/../a/1.png is listed already, .*line \d"),
 ]
 
 
@@ -72,16 +73,22 @@ WRONG = [
 @pytest.mark.parametrize(("row", "message"), WRONG)
 def test_what_a_list_may_not_say(name: str, row: dict[str, object], message: str, folder: Path) -> None:
     path = FORMATS[name](folder / name, [*ROWS[:4], row])
-    with pytest.raises((ValueError, FileNotFoundError), match=rf"{name}, line \d: (?s:.)*{message}"):
+    with pytest.raises(
+        (ValueError, FileNotFoundError), match=rf"{name}, line \d: (?s:.)*{message}(?s:.)*\nexpected:\n"
+    ):
         Folder("elsewhere", manifest=path).train()
 
 
 def test_lists_that_are_none(folder: Path) -> None:
     (folder / "text.jsonl").write_text("hello\n")
     (folder / "number.jsonl").write_text("3\n")
+    (folder / "latin.csv").write_text("path,split,kind\na/1.png,test,Fläche\n", "latin-1")
+    (folder / "sheet.csv").write_text("path,split\na/1.png,train\n", "utf-16")
     for path, message in [
         (folder / "nowhere.csv", "dataset.manifest=.*nowhere.csv is no file"),
         (folder / "text.jsonl", "line 1: no JSON"),
+        (folder / "latin.csv", "latin.csv is no text in UTF-8"),
+        (folder / "sheet.csv", "sheet.csv is no text in UTF-8"),
         (folder / "number.jsonl", "line 1: no JSON object but '3'"),
         (as_csv(folder / "test.csv", ROWS[2:]), "lists no training images: none of its 3 has split=train"),
         (as_csv(folder / "long.csv", [{"path": "a/1.png,train,x"}]), "unknown column"),

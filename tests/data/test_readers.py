@@ -149,6 +149,11 @@ ERRORS = [
     (LOCO, drop("pushpins/test/logical_anomalies/000.png"), "the mask .*logical_anomalies/000 has no image"),
     (LOCO, add("pushpins/ground_truth/good/000/000.png"), "good/000/000.png is the mask of a normal image"),
     (LOCO, add("pushpins/test/good/000.bmp"), "two images of one name"),
+    (MPDD, add("tubes/ground_truth/007_mask.png"), "ground_truth/007_mask.png is not read, since no image and no mask"),
+    (MPDD, add("tubes/ground_truth/anomalous/deep/000_mask.png"), "anomalous/deep/000_mask.png is not read"),
+    (MPDD, add("tubes/test/007.png"), "test/007.png is not read"),
+    (MPDD, add("tubes/test/anomalous/deep/007.png"), "anomalous/deep/007.png is not read"),
+    (LOCO, add(f"{LOGICAL}/007.png"), "logical_anomalies/007.png is not read"),
 ]
 
 
@@ -168,7 +173,9 @@ def test_no_such_root(make: type[MVTec], tmp_path: Path) -> None:
         make(tmp_path / "nowhere", CATEGORY[make]).train()
 
 
-def test_what_macos_leaves_beside_images_is_no_image(tmp_path: Path) -> None:
+def test_what_macos_and_others_leave_beside_images_is_no_image(tmp_path: Path) -> None:
     reader = plant(tmp_path, MPDD)
     (tmp_path / "tubes/train/good/._000.png").touch()
+    write(tmp_path / "tubes/test/.ipynb_checkpoints/000.png")
+    write(tmp_path / "tubes/test/good/.thumbnails/000.png")
     assert listing(reader) == GOLDEN[MPDD].split()

@@ -1,5 +1,6 @@
 """From an image file to a uint8 tensor: every mode, the frame, and what cannot be read."""
 
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from padim.data.decoding import UnreadableImageError
 from padim.data.module import ImageDataModule
 from padim.data.mvtec import MVTec
 from padim.data.samples import ImageDataset, Sample, read_rgb
@@ -121,6 +123,34 @@ def test_an_unreadable_image_is_named(tmp_path: Path, content: bytes | None) -> 
     path.write_bytes(path.read_bytes()[:2000] if content is None else content)  # None: a truncated one
     with pytest.raises(ValueError, match=r"cannot read the image .*image.png"):
         read_rgb(path)
+
+
+def with_broken_exif() -> bytes:
+    """A JPEG that says it is turned, and another tag of which is of a type that Pillow reads and cannot write."""
+    exif, file = Image.Exif(), BytesIO()
+    exif[0x0112], exif[0x011A] = 6, 72.0
+    Image.fromarray(RGB).save(file, "JPEG", exif=exif)
+    assert b"\x01\x1a\x00\x05" in file.getvalue()
+    return file.getvalue().replace(b"\x01\x1a\x00\x05", b"\x01\x00\x00\x05")
+
+
+@pytest.mark.parametrize("content", [b"P5 2x 2 255\n1234", b"no image", with_broken_exif()])
+def test_whatever_pillow_stumbles_over_the_image_is_named(tmp_path: Path, content: bytes) -> None:
+    """Pillow raised what names no file or is no error of images: ``on_error=skip`` skips UnreadableImageError alone."""
+    path = tmp_path / "image.pgm"
+    path.write_bytes(content)
+    for given in (None, content):
+        with pytest.raises(UnreadableImageError, match=r"cannot read the image .*image.pgm \([^<]*\); replace it"):
+            read_rgb(path, given)
+
+
+@pytest.mark.parametrize("content", [b"P5 2x 2 255\n1234", b"no image"])
+def test_a_mask_that_cannot_be_read_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "mask.pgm"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"cannot read the mask .*mask.pgm \([^<]*\); replace it") as raised:
+        dataset(Sample(saved(tmp_path, Image.fromarray(RGB)), "hole", path))[0]
+    assert not isinstance(raised.value, UnreadableImageError)
 
 
 def test_a_crop_larger_than_the_image() -> None:

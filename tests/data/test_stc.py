@@ -222,6 +222,23 @@ def test_masks_and_frames_must_be_as_many(root: Path) -> None:
         STC(root).test()
 
 
+def test_masks_without_frames_are_named(root: Path) -> None:
+    """They were passed over; those of a scene that is not asked for still are."""
+    masks = root / "testing/test_pixel_mask/02_0129.npy"
+    np.save(masks, np.zeros((5, 32, 144), np.uint8))
+    with pytest.raises(ValueError, match=r"the masks .*02_0129.npy have no frames; expected them in .*frames/02_0129"):
+        STC(root).test()
+    assert STC(root, "01", per_scene=True).test()
+
+
+def test_two_frames_of_one_number_are_named(root: Path) -> None:
+    """Which of them the mask is of, nobody can say."""
+    folder = root / "testing/frames/01_0014"
+    (folder / "004.jpg").rename(folder / "3.jpg")
+    with pytest.raises(ValueError, match=r"two images of one number, .*01_0014/003.jpg and .*01_0014/3.jpg"):
+        STC(root).test()
+
+
 def test_bad_masks_and_frames_are_named(root: Path) -> None:
     cover = root / "testing/frames/01_0014/cover.jpg"
     cover.touch()
@@ -232,9 +249,10 @@ def test_bad_masks_and_frames_are_named(root: Path) -> None:
     np.save(masks, np.zeros((32, 144)))
     with pytest.raises(ValueError, match=r"01_0014.npy has shape \(32, 144\), which is not T x H x W"):
         STC(root).test()
-    masks.write_bytes(b"\x93NUMPY")
-    with pytest.raises(ValueError, match=r"cannot read the masks .*01_0014.npy"):
-        STC(root).test()
+    for content in (b"\x93NUMPY", b"", b"PK\3\4 as an .npz begins"):
+        masks.write_bytes(content)
+        with pytest.raises(ValueError, match=r"cannot read the masks .*01_0014.npy"):
+            STC(root).test()
 
 
 def test_a_video_that_cannot_be_decoded_is_named(root: Path) -> None:

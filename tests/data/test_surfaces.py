@@ -126,6 +126,11 @@ ERRORS = [
     ("kolektor", "- kos01/Part0.jpg", "the mask .*kos01/Part0_label.bmp has no image"),
     ("kolektor", "+ kos01/Part0.png", "two images of one name, .*kos01/Part0.jpg and .*kos01/Part0.png"),
     ("kolektor", "+ kos01/Part0_label.png", "two images of one name"),
+    (
+        "kolektor",
+        "- " + " ".join(f"kos01/Part{part}{ending}" for part in range(3) for ending in (".jpg", "_label.bmp")),
+        "no scans in .*kos01",
+    ),
     ("kolektor", "/ kos02/Part0_label.bmp", "cannot read the mask .*kos02/Part0_label.bmp"),
     ("kolektor2", "- test/20001_GT.png", "test/20001.png has no mask; expected it at .*test/20001_GT.png"),
     ("kolektor2", "- train/10001.png", "the mask .*train/10001_GT.png has no image"),

@@ -45,11 +45,11 @@ def drop(name: str) -> Callable[[Path], None]:
     return change
 
 
-def edit(old: str, new: str) -> Callable[[Path], None]:
+def edit(old: str, new: str, encoding: str = "utf-8") -> Callable[[Path], None]:
     def change(root: Path) -> None:
         path = root / "split_csv/1cls.csv"
         assert old in path.read_text()
-        path.write_text(path.read_text().replace(old, new, 1))
+        path.write_text(path.read_text().replace(old, new, 1), encoding)
 
     return change
 
@@ -72,6 +72,12 @@ def add(name: str) -> Callable[[Path], None]:
         (edit("Normal/0000.JPG", "Normal/0001.JPG"), "two images of one name in .*1cls.csv: candle/Data/Images/Nor"),
         (drop("candle/Data/Images/Normal/0000.JPG"), "no image .*0000.JPG, which .*1cls.csv lists"),
         (drop("candle/Data/Masks/Anomaly/000.png"), "000.JPG has no mask; expected it at .*Anomaly/000.png"),
+        (edit("Normal/0000.JPG", "Normal//0001.JPG"), "two images of one name in .*1cls.csv: candle/Data/Images/Nor"),
+        (
+            edit("object,split", "objet sélectionné,split", "latin-1"),
+            "1cls.csv is no text in UTF-8 .*; save it as that",
+        ),
+        (add("candle/Data/Masks/Normal/0000.png"), "Normal/0000.png has no image: no row of .* names it; add one"),
         (add("candle/Data/Masks/Anomaly/001.png"), "Anomaly/001.png has no image: no row of .* names it; add one"),
         (
             edit("candle,train,normal", "candle,train,anomaly"),

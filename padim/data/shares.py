@@ -1,0 +1,33 @@
+"""Shares of a data set: of a process among several, of a job among several."""
+
+import re
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from torch.utils.data import DataLoader
+
+T = TypeVar("T")
+
+
+class ShareLoader(DataLoader[Any]):
+    """Batches of the images that ``sampler`` lists, which may be none."""
+
+    def __len__(self) -> int:
+        """At least 1: where there is no batch Lightning leaves out the hooks, in which the other processes wait."""
+        return max(1, super().__len__())
+
+
+def shard_of(items: list[T], shard: str | None) -> list[T]:
+    """The third of sixteen interleaved parts, for ``shard`` "3/16"; all for None."""
+    if shard is None:
+        return items
+    match = re.fullmatch(r"([1-9]\d*)/([1-9]\d*)", shard)
+    number, shards = map(int, match.groups()) if match else (1, 0)
+    if number > shards:
+        raise ValueError(f"dataset.shard={shard}; it must be like 3/16, the third of sixteen, or null for all images")
+    return items[number - 1 :: shards]
+
+
+def share_of(indices: Sequence[int], rank: int, ranks: int) -> Sequence[int]:
+    """Those of one process: of sizes that differ by one at most, so that some may be empty; none twice."""
+    return indices[rank::ranks]
