@@ -115,6 +115,39 @@ def merge(moments: Moments, other: Moments) -> Moments:
     return Moments(total, moments.mean, moments.scatter)
 
 
+def recentre(moments: Moments, mean: Tensor) -> Moments:
+    """The same images about another mean, (P, D), in place: what the parts of a sum of moments have in common."""
+    if moments.count == 0:
+        return Moments(0, moments.mean.copy_(mean), moments.scatter.zero_())
+    coarse = moments.scatter.shape[2] - moments.scatter.shape[1]
+    column = (moments.mean - mean).to(moments.scatter.dtype)[:, :, None]  # (P, D, 1)
+    moments.scatter.baddbmm_(column[:, coarse:], column.mT, alpha=moments.count)
+    return Moments(moments.count, moments.mean.copy_(mean), moments.scatter)
+
+
+def eps_without_one(eps: float, count: int) -> float:
+    """The eps under which :func:`left_out` finds what the distance of an image is under ``eps`` without itself."""
+    return eps * (count - 2) / (count - 1)
+
+
+def left_out(squared: Float[Tensor, "B L *P"], count: int) -> Float[Tensor, "B L *P"]:
+    """|z_l|^2 of each level of images, from those under the Gaussians of all images to those of all the others.
+
+    Without image x the mean moves by (mean - x) / (N - 1) and the scatter loses N / (N - 1) (x - mean)(x - mean)^T, so
+    that by Sherman & Morrison, with m the squared distance to all under :func:`eps_without_one` and c = N / (N - 1)^2,
+    it is ``(N / (N - 1))^2 (N - 2) / (N - 1) m / (1 - c m)``. That holds for the channels up to each level as well. The
+    relative error is that of m over 1 - c m, which is small where N is and the image lies by itself.
+
+    Args:
+        squared: of images that are in the statistics, coarse levels first.
+        count: N, at least 3.
+    """
+    ratio = count / (count - 1)
+    m = squared.cumsum(1)
+    up_to_level = ratio**2 * (count - 2) / (count - 1) * m / (1 - ratio / (count - 1) * m)
+    return torch.cat([up_to_level[:, :1], up_to_level.diff(dim=1)], 1)
+
+
 def whiten(
     covariance: Float[Tensor, "Q K d D"], coarser: Float[Tensor, "Q C C"]
 ) -> tuple[Float[Tensor, "Q K d D"], Int[Tensor, "Q K"]]:

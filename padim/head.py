@@ -26,7 +26,8 @@ class Prediction(NamedTuple):
     Attributes:
         score: (B,) the maximum of the anomaly map.
         anomaly_map: (B, H, W) smoothed Mahalanobis distance (not squared) at the image's size.
-        level_distances: of each level, coarse first, (B, h, w): |z_l|^2 / M on the finest grid, which sum to M.
+        level_distances: of each level, coarse first, (B, h, w): |z_l|^2 / M on the finest grid, which sum to the
+            distance M. Of a :class:`padim.heads.LayerSum`: the distance of each layer on that layer's own grid.
     """
 
     score: Tensor
@@ -49,6 +50,9 @@ class Head(nn.Module):
             them where it has their shape, which halves the memory.
         maps: which of the feature maps it reads; all by default.
         statistics: of at least these feature maps and channels, shared with other heads; its own by default.
+
+    Attributes:
+        leaves_out: score images that are in the statistics by those of the others, see :mod:`padim.leaving_out`.
     """
 
     fitted: Tensor
@@ -74,6 +78,7 @@ class Head(nn.Module):
         used = [channels[m] for m in maps]
         reduction = reduction or make_reduction("none", used)
         self.covariance, self.save_state = covariance or Covariance(), save_state
+        self.leaves_out = False
         embed = partial(Embedding, channels, grids, maps)
         self.embedding = embed(reduction, one_level=not self.covariance.shared)
         if statistics is None:
@@ -83,7 +88,7 @@ class Head(nn.Module):
                 "these statistics do not serve this head: shared ones hold at least its feature maps, on its grids, "
                 "and its channels as they are, and are never overwritten (save_state=true)"
             )
-        self.statistics, self.pyramid = statistics, plan_levels({m: grids[m] for m in maps})
+        self.statistics, self.plan = statistics, plan_levels({m: grids[m] for m in maps})
         self.register_buffer("fitted", torch.tensor(0))  # images in the whitening; 0 where that is out of date
         sizes = [(1 if self.covariance.pool == ALL else size[0], *size[1:]) for size in self.embedding.sizes]
         self.levels = cast(Sequence[LevelWhitening], nn.ModuleList(LevelWhitening(*size) for size in sizes))
@@ -126,13 +131,13 @@ class Head(nn.Module):
         self.require_state()
         if self.count < 2:
             raise ValueError(f"a covariance needs at least 2 images, found {self.count}; give more training images")
-        state = self.statistics.state_of(self.embedding, self.pyramid)
+        state = self.statistics.derive(self.embedding, self.plan)
         self.fitted.fill_(0 if self.save_state else -1)  # -1: the statistics may be being overwritten
-        if len(self.pyramid) > len(self.levels):
+        if len(self.plan) > len(self.levels):
             log.info(
                 "With this reduction or covariance the positions under a coarse one share nothing: %d levels become "
                 "one on the %d x %d grid, %d MB of whitening.",
-                len(self.pyramid),
+                len(self.plan),
                 *self.embedding.plan[0].grid,
                 self.nbytes / 1e6,
             )
@@ -149,12 +154,14 @@ class Head(nn.Module):
 
     def forward(self, features: Sequence[Tensor]) -> Prediction:
         """Score a batch; the distances are PaDiM's equation 2."""
-        if int(self.fitted) <= 0:
+        if not torch.compiler.is_compiling() and int(self.fitted) <= 0:  # a graph cannot ask
             raise RuntimeError(
                 f"the model is not fitted to the {self.count} images in its statistics; call update() with normal "
                 "images, then finalise(), and finalise() again after every change"
             )
         squared = self._squared_distances(self.embedding(features))
+        if self.leaves_out:
+            squared = gaussian.left_out(squared, self.count)
         distance = squared.sum(1).sqrt()
         level_distances = squared / distance.clamp_min(torch.finfo(distance.dtype).tiny)[:, None]  # 0 / 0 is 0 here
         anomaly_map = self.smooth(distance)

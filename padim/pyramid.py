@@ -131,13 +131,19 @@ def level_distances(
 
     ``whitening`` and ``bias`` hold a row for each position, or one for all.
     """
-    positions, batch, _ = own[-1].shape
-    distances = whitening.new_empty(positions, batch)
-    for chunk in chunks(positions, batch * whitening.shape[2], whitening.device):
+
+    def squares(chunk: slice) -> Tensor:
         vectors = embeddings(own, ancestry, chunk)  # (n, B, D)
         if len(whitening) == 1:
             residual = vectors @ whitening[0].mT + bias
         else:
             residual = torch.baddbmm(bias[chunk, None], vectors, whitening[chunk].mT)
-        torch.sum(residual.square_(), -1, out=distances[chunk])
+        return residual.square_()
+
+    if torch.compiler.is_compiling():  # a graph for any batch has no loop whose length depends on it
+        return squares(slice(None)).sum(-1)
+    positions, batch, _ = own[-1].shape
+    distances = whitening.new_empty(positions, batch)
+    for chunk in chunks(positions, batch * whitening.shape[2], whitening.device):
+        torch.sum(squares(chunk), -1, out=distances[chunk])
     return distances

@@ -104,7 +104,11 @@ class Statistics(nn.Module):
     def merge(self, other: "Statistics") -> None:
         """Add the images of another state."""
         self.require_like(other)
-        merged = [gaussian.merge(*pair) for pair in zip(self.moments, other.moments, strict=True)]
+        self.add(other.moments)
+
+    def add(self, others: Sequence[Moments]) -> None:
+        """Add the images of the moments of each level."""
+        merged = [gaussian.merge(*pair) for pair in zip(self.moments, others, strict=True)]
         self.count.fill_(merged[-1].count)
 
     def serves(self, maps: Sequence[int], matrices: Sequence[Tensor]) -> bool:
@@ -114,30 +118,30 @@ class Statistics(nn.Module):
             maps: which feature maps.
             matrices: of the reduction, (C_m, d_m) for each.
         """
-        counted, grids = self.embedding.matrices, self.embedding.grids
+        ours, grids = self.embedding.matrices, self.embedding.grids
         return (
             not self.embedding.mixes
             and covers(self.embedding.plan, plan_levels({m: grids[m] for m in maps}))
-            and all(bool((counted[m].count_nonzero(0) == 1).all()) for m in maps)  # channels as they are
-            and all(bool(counted[m].any(1)[matrix.any(1)].all()) for m, matrix in zip(maps, matrices, strict=True))
+            and all(bool((ours[m].count_nonzero(0) == 1).all()) for m in maps)  # channels as they are
+            and all(bool(ours[m].any(1)[matrix.any(1)].all()) for m, matrix in zip(maps, matrices, strict=True))
         )
 
-    def state_of(self, embedding: Embedding, plan: tuple[Level, ...]) -> State:
-        """The statistics of another embedding of these feature maps, whose reduction is learnt here if it is to be.
+    def derive(self, embedding: Embedding, plan: tuple[Level, ...]) -> State:
+        """The statistics of another embedding of these feature maps, which learns its reduction first if it has one to.
 
         Args:
             embedding: of channels that are counted.
             plan: the levels of its feature maps.
         """
-        counted = self.embedding
-        state = State(counted.plan, counted.widths, self.moments)
-        if counted.is_like(embedding):
+        ours = self.embedding
+        state = State(ours.plan, ours.widths, self.moments)
+        if ours.is_like(embedding):
             return state
-        kept = {m: counted.matrices[m].mT for m in embedding.maps}  # (d_m, C_m)
+        kept = {m: ours.matrices[m].mT for m in embedding.maps}  # (d_m, C_m)
         if not embedding.mixes:
             chosen = {m: kept[m] @ matrix for m, matrix in embedding.matrices.items()}
             return derivation.project(state, chosen, plan)
-        if counted.maps != embedding.maps:
+        if ours.maps != embedding.maps:
             state = derivation.project(state, kept, plan)
         if embedding.learnt:
             embedding.learn(derivation.total(state)[0], plan)

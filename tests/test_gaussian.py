@@ -69,6 +69,16 @@ def test_any_merge_tree_gives_the_same_state(tree: str) -> None:
     assert_moments_of(stack.pop(), x)
 
 
+@pytest.mark.parametrize("sizes", [(40,), (20, 20), (1, 39), (0, 40), (13, 0, 26, 1), (0, 0, 40)])
+def test_moments_about_the_common_mean_add_up(sizes: tuple[int, ...]) -> None:
+    """What ranks do, some of which may have no image."""
+    x = embeddings(40)
+    parts = [fold(part) for part in x.split(sizes, 1)]
+    mean = torch.stack([part.mean.nan_to_num() * part.count / 40 for part in parts]).sum(0)
+    scatter = torch.stack([gaussian.recentre(part, mean).scatter for part in parts]).sum(0)
+    assert_moments_of(Moments(40, mean, scatter), x)
+
+
 def test_the_identity_changes_nothing() -> None:
     x = embeddings(10)
     assert_moments_of(gaussian.merge(fold(x), gaussian.identity(P, OWN, D)), x)
