@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor
 
 from padim import memory
 from padim.backbone import Backbone
 from padim.cells import Cell
-from padim.data.samples import Batch
 from padim.evaluation import Evaluation
+from padim.head import Prediction
 from padim.heads import Heads
 from padim.model import PaDiM
 from padim.module import OneEpochModule
@@ -26,9 +26,6 @@ class AblationModule(OneEpochModule):
         image_size: height and width of the images.
         anomaly_map: sigma and interpolation, see :func:`padim.scoring.smoothing_matrix`.
 
-    Attributes:
-        evaluations: of each head, by its name, after a test.
-        results: the metrics of each head, after a test.
     """
 
     def __init__(
@@ -38,7 +35,7 @@ class AblationModule(OneEpochModule):
         image_size: Sequence[int],
         anomaly_map: Mapping[str, Any],
     ) -> None:
-        super().__init__()
+        super().__init__([cell.name for cell in cells])
         height, width = image_size
         stages = sorted({stage for cell in cells for stage in cell.stages})
         network = Backbone(**backbone, stages=stages, image_size=(height, width))
@@ -47,27 +44,18 @@ class AblationModule(OneEpochModule):
             require_memory(factory.make(cells), Evaluation())
         self.heads = factory.make(cells)
         self.model = PaDiM(network, self.heads)
-        self.evaluations = {name: Evaluation() for name in self.heads.names}
-        self._evaluations = nn.ModuleList(self.evaluations.values())  # whose names may hold no dots
-        self.results: dict[str, dict[str, float]] = {}
 
     def on_train_end(self) -> None:
         super().on_train_end()
         for statistics in self.heads.statistics:
             statistics.drop()
 
-    def on_test_start(self) -> None:
-        for evaluation in self.evaluations.values():
-            evaluation.reset()
+    @property
+    def results(self) -> dict[str, float]:
+        return {f"{name}/{key}": value for name, head in self.tested.items() for key, value in head.results.items()}
 
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        for name, prediction in self.model(batch.image).items():
-            self.evaluations[name].update(prediction, batch)
-
-    def on_test_epoch_end(self) -> None:
-        self.results = {name: evaluation.results() for name, evaluation in self.evaluations.items()}
-        for name, results in self.results.items():
-            self.log_dict({f"{name}/{key}": value for key, value in results.items()})
+    def predictions(self, images: Tensor) -> dict[str, Prediction]:
+        return self.model(images)
 
 
 def require_memory(heads: Heads, evaluation: Evaluation) -> None:

@@ -2,6 +2,8 @@
 
 import os
 import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +20,23 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(f".{target.name}.{os.getpid()}.part")
-        try:
-            with part.open("wb") as file:
-                torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
+        with whole(path) as part, part.open("wb") as file:  # not the path, whose name would go into the file
+            torch.save(checkpoint, file)
+
+
+@contextmanager
+def whole(path: str | Path) -> Iterator[Path]:
+    """A file to write, beside the target: renamed to it at the end, or, where something is raised, removed."""
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
+    try:
+        yield part
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -51,11 +59,15 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 
 def load_module(path: str | Path) -> PaDiMModule:
     """A fitted module from its checkpoint; neither the hub nor the weights' file is needed."""
-    checkpoint = read_checkpoint(path)
+    return restore(read_checkpoint(path), path)
+
+
+def restore(checkpoint: dict[str, Any], path: str | Path) -> PaDiMModule:
+    """The module of the content of a file."""
     try:
         module = PaDiMModule(**checkpoint["hyper_parameters"])
         module.load_state_dict(checkpoint["state_dict"], assign=True)
-    except (TypeError, KeyError, RuntimeError) as error:
+        module.on_load_checkpoint(checkpoint)
+    except (AttributeError, KeyError, RuntimeError, TypeError) as error:
         raise ValueError(f"{path} does not fit this version of padim ({error}); fit again") from error
-    module.on_load_checkpoint(checkpoint)
     return module.eval()

@@ -9,6 +9,7 @@ from torchmetrics import Metric, MetricCollection
 from padim.data.samples import Batch
 from padim.head import Prediction
 from padim.metrics import PRO, ImageAUROC, PixelAUROC
+from padim.processes import gather
 from padim.scoring import image_score
 
 RATES = torch.linspace(0, 1, 201, dtype=torch.float64)
@@ -85,10 +86,8 @@ class Evaluation(nn.Module):
         self.scores = {}
 
     def update(self, prediction: Prediction, batch: Batch) -> None:
-        anomaly_map, score, valid = prediction.anomaly_map, prediction.score, None
-        if not batch.valid.all():
-            valid = batch.valid
-            score = image_score(anomaly_map, valid)
+        anomaly_map, score = prediction.anomaly_map, scores_of(prediction, batch)
+        valid = None if batch.valid.all() else batch.valid
         self.seen.update(batch.label, batch.mask_known)
         self.metrics.update(score=score, label=batch.label, anomaly_map=anomaly_map, mask=batch.mask, valid=valid)
         self.scores |= dict(zip(batch.sample.tolist(), score.tolist(), strict=True))
@@ -114,8 +113,9 @@ class Evaluation(nn.Module):
         return values
 
     def tested(self) -> Tested:
-        """All of it, without the memory of the histograms."""
-        return Tested(self.scores, self.results(), self.curves(), self.unmeasured())
+        """All of it, of the images of all ranks, without the memory of the histograms. All ranks must call it."""
+        scores = {index: score for of_rank in gather(self.scores) for index, score in of_rank.items()}
+        return Tested(scores, self.results(), self.curves(), self.unmeasured())
 
     def curves(self) -> dict[str, list[float]]:
         """True positive rates at :data:`RATES`: of images, of pixels, and of regions (PRO's mean overlap)."""
@@ -124,6 +124,11 @@ class Evaluation(nn.Module):
         return {
             curve: getattr(self, name).curve(RATES).tolist() for name, curve in curves.items() if name not in unmeasured
         }
+
+
+def scores_of(prediction: Prediction, batch: Batch) -> Tensor:
+    """(B,) the maxima of the anomaly maps over the pixels of the images, padding left out."""
+    return prediction.score if batch.valid.all() else image_score(prediction.anomaly_map, batch.valid)
 
 
 def explain(unmeasured: dict[str, str]) -> list[str]:

@@ -80,8 +80,9 @@ class _PixelMetric(Metric):
             return curve_area(*self._counts(), self.fpr_limit)[1]
 
     def curve(self, rates: Tensor) -> Tensor:
-        """True positive rates (R,) at these false positive rates."""
-        return curve_points(*self._counts(), rates)
+        """True positive rates (R,) at these false positive rates. Over several ranks, all must call it."""
+        with self.sync_context(dist_sync_fn=self.dist_sync_fn):
+            return curve_points(*self._counts(), rates)
 
 
 class PixelAUROC(_PixelMetric):
@@ -131,8 +132,9 @@ class ImageAUROC(Metric):
         return _area(self, *self._counts())
 
     def curve(self, rates: Tensor) -> Tensor:
-        """True positive rates (R,) at these false positive rates."""
-        return curve_points(*self._counts(), rates)
+        """True positive rates (R,) at these false positive rates. Over several ranks, all must call it."""
+        with self.sync_context(dist_sync_fn=self.dist_sync_fn):
+            return curve_points(*self._counts(), rates)
 
     def _counts(self) -> tuple[Tensor, Tensor]:
         scores, labels = (dim_zero_cat(x) if len(x) else torch.zeros(0) for x in (self.scores, self.labels))

@@ -1,0 +1,87 @@
+"""The statistics of an unfinished fit on disk, so that it can be killed at any moment and goes on from there."""
+
+import logging
+import shutil
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.utilities import rank_zero_only
+
+from padim.checkpoint import AtomicCheckpointIO
+from padim.data.module import ImageDataModule
+from padim.gaussian import Moments
+from padim.ledger import Entry
+from padim.module import OneEpochModule
+
+log = logging.getLogger(__name__)
+
+
+class Progress(Callback):
+    """Saves what is counted on the way, each process its own; a fit that starts again counts the other images only.
+
+    Args:
+        folder: for the files, which nothing else uses.
+        config: what the statistics depend on; those of another are left alone.
+        every: batches from one saving to the next; None never saves.
+    """
+
+    def __init__(self, folder: Path, config: dict[str, Any], every: int | None) -> None:
+        if every is not None and every < 1:
+            raise ValueError(f"save_every={every}; it must be 1 batch or more, or null: never")
+        self.folder, self.config, self.every = folder, config, every
+
+    def setup(self, trainer: Trainer, pl_module: Any, stage: str) -> None:
+        """Rank 0 takes up what all ranks had saved, however many they were; all leave those images out."""
+        if stage != "fit":
+            return
+        data = cast(ImageDataModule, cast(Any, trainer).datamodule)
+        self.folder = trainer.strategy.broadcast(self.folder)  # a launched process has another working directory
+        if trainer.is_global_zero and self.folder.exists():
+            self._resume(pl_module, data)
+        data.counted = trainer.strategy.broadcast({entry.name for entry in pl_module.images})
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if self.every and (batch_idx + 1) % self.every == 0:
+            self._save(pl_module, trainer.global_rank)
+
+    @rank_zero_only
+    def clear(self) -> None:
+        """Once the checkpoint holds it all."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _save(self, module: OneEpochModule, rank: int) -> None:
+        content = {
+            "config": self.config,
+            "images": [tuple(entry) for entry in module.images],
+            "statistics": [
+                [(moments.count, moments.mean, moments.scatter) for moments in statistics.moments]
+                for statistics in module.model.statistics
+            ],
+        }
+        AtomicCheckpointIO().save_checkpoint(content, self.folder / f"{rank}.ckpt")
+
+    def _resume(self, module: OneEpochModule, data: ImageDataModule) -> None:
+        files = sorted(self.folder.glob("*.ckpt"))
+        parts = [torch.load(file, map_location="cpu", weights_only=True, mmap=True) for file in files]
+        images = {Entry(*image) for part in parts for image in part["images"]}
+        if any(part["config"] != self.config for part in parts) or not {e.name for e in images} <= data.train_names:
+            log.warning("%s is of another configuration or of other images: the fit starts anew", self.folder)
+            self.clear()
+            return
+        for part in sorted(parts, key=lambda part: -len(part["images"])):
+            self._take_up(module, part)
+        log.info("going on from %s: %d of %d images are counted", self.folder, len(module.images), len(data.train_set))
+        self._save(module, rank=0)
+        for file in files:
+            if file.name != "0.ckpt":
+                file.unlink()
+
+    def _take_up(self, module: OneEpochModule, part: dict[str, Any]) -> None:
+        entries = [Entry(*image) for image in part["images"]]
+        if set(entries) <= set(module.images):
+            return  # a fit that went on had joined it to its own already, and was killed before it was deleted
+        for statistics, levels in zip(module.model.statistics, part["statistics"], strict=True):
+            statistics.add([Moments(*level) for level in levels])
+        module.images += entries
