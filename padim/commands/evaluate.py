@@ -15,7 +15,9 @@ from omegaconf import DictConfig
 
 from padim.checkpoint import load_module, read_checkpoint
 from padim.commands import CONF
-from padim.commands.run import logged_trainer, test_and_report
+from padim.commands.finished import finishing, leave_out
+from padim.commands.run import test_and_report
+from padim.commands.tracking import logged_trainer
 
 PREPROCESSING = ("resize", "image_size", "interpolation", "keep_aspect")
 
@@ -62,6 +64,14 @@ def _is_reader(target: str) -> bool:
 @hydra.main(version_base="1.3", config_path=CONF, config_name="evaluate")
 def evaluate(config: DictConfig) -> None:
     output_dir = Path(HydraConfig.get().runtime.output_dir)
+    if leave_out(output_dir, config):
+        return
+    with finishing(output_dir, config):
+        test_checkpoint(config, output_dir)
+
+
+def test_checkpoint(config: DictConfig, output_dir: Path) -> None:
+    """One run."""
     module = load_module(config.checkpoint)
     if "dataset" not in config or "reader" not in config.dataset:
         raise ValueError(f"{config.checkpoint} names no data set of padim; choose one, such as dataset=mvtec")

@@ -1,37 +1,30 @@
-"""What the commands share: a trainer, a test, and what a run leaves behind."""
+"""What the commands share: a test, and what a run leaves behind."""
 
-import logging
 import re
 import resource
 import sys
 import time
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import wandb
-from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from pytorch_lightning import LightningModule, Trainer
-from pytorch_lightning.loggers import WandbLogger
 
 from padim.backbone import native_size
-from padim.checkpoint import AtomicCheckpointIO
+from padim.calibration import Calibration
 from padim.commands.output import write_csv, write_curves, write_json, write_predictions
+from padim.commands.tracking import log_test
 from padim.data.module import ImageDataModule
+from padim.data.samples import Sample
 from padim.data.tolerance import Skipped
+from padim.decisions import oracle, rates
 from padim.evaluation import explain
 from padim.figure import draw_extremes
+from padim.kinds import Kind, by_kind
 from padim.module import PaDiMModule
+from padim.processes import gather
 
-rank_zero = logging.getLogger("pytorch_lightning.utilities.rank_zero")
-
-EXPECTED_WARNINGS = (
-    "Found .* module.* in eval mode",  # a frozen backbone has no training mode
-    "The '.*_dataloader' does not have many workers",  # they would compete with the backbone for the same cores
-    r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # Lightning 2.6 on torch 2.15, at every batch
-)
+_RATES = {"false alarms": "false_alarm_rate", "detections": "detection_rate"}
 _METRICS = {"image AUROC": "image_auroc", "pixel AUROC": "pixel_auroc", "PRO": "pro"}
 
 
@@ -43,67 +36,53 @@ def settle_image_size(config: DictConfig) -> None:
         config.dataset.resize = config.dataset.image_size
 
 
-@contextmanager
-def logged_trainer(config: DictConfig, output_dir: Path) -> Iterator[Trainer]:
-    """The configured trainer."""
-    with logged_trainers(config, output_dir) as new_trainer:
-        yield new_trainer()
-
-
-@contextmanager
-def logged_trainers(config: DictConfig, output_dir: Path) -> Iterator[Callable[[], Trainer]]:
-    """Makes configured trainers with one logger, which is closed at the end, lest it leak into the next job of a sweep.
-
-    A trainer counts its epochs: a second fit takes a second trainer.
-    """
-    level = rank_zero.level
-    failed = True
-    with warnings.catch_warnings():
-        for message in EXPECTED_WARNINGS:
-            warnings.filterwarnings("ignore", message)
-        rank_zero.setLevel(logging.WARNING)  # no advertisements
-        logger = instantiate(config.logger, save_dir=output_dir)
-        try:
-            logger.log_hyperparams(OmegaConf.to_container(config, resolve=True))
-            yield lambda: instantiate(config.trainer, logger=logger, plugins=[AtomicCheckpointIO()])
-            failed = False
-        finally:
-            rank_zero.setLevel(level)
-            logger.finalize("failed" if failed else "success")
-            if isinstance(logger, WandbLogger):
-                wandb.finish(exit_code=int(failed))
-
-
 def test_and_report(
     trainer: Trainer, module: PaDiMModule, data: ImageDataModule, output_dir: Path, facts: dict[str, float]
 ) -> None:
-    """Test, then write metrics.json, predictions.csv, curves.csv and extremes.png, and print a table.
+    """Test, then write metrics.json, predictions.csv, curves.csv, kinds.csv and extremes.png, and print a table.
 
-    Without test images the first three are written all the same, with what there is.
+    Without test images the first four are written all the same, with what there is.
 
     Args:
         facts: numbers about the fit, for metrics.json.
     """
     start = time.perf_counter()
     test(trainer, module, data)
+    if not trainer.is_global_zero:
+        return
+    tested = module.tested["padim"]
     facts = facts | {
         "test_seconds": time.perf_counter() - start,
-        "test_images": len(module.evaluation.scores),
+        "test_images": len(tested.scores),
         "peak_memory_mb": peak_memory_mb(),
     }
     facts |= write_skipped(data, output_dir)
-    metrics = module.results | facts
+    decided, columns = decide(module.calibration, tested.scores, data.test_set.samples)
+    facts |= decided
+    metrics = tested.results | facts
     write_json(metrics, output_dir / "metrics.json")
-    write_predictions(data.test_set.samples, {"score": module.evaluation.scores}, output_dir / "predictions.csv")
-    write_curves({"padim": module.evaluation.curves()}, output_dir / "curves.csv")
+    write_predictions(data.test_set.samples, columns, output_dir / "predictions.csv")
+    write_curves({"padim": tested.curves}, output_dir / "curves.csv")
+    kinds = by_kind([data.test_set.samples[index].kind for index in tested.scores], list(tested.scores.values()))
+    write_csv(Kind._fields, kinds, output_dir / "kinds.csv")
     picture = output_dir / "extremes.png"
-    if module.evaluation.scores:
-        draw_extremes(module.model, data.test_set, module.evaluation.scores, picture)
-    for logger in trainer.loggers:
-        logger.log_metrics(facts)  # the module has logged its results
-        if isinstance(logger, WandbLogger) and picture.exists():
-            logger.log_image("extremes", [str(picture)])
-    print(_table(metrics, output_dir), *explain(module.evaluation.unmeasured()), sep="\n", flush=True)
+    if tested.scores:
+        draw_extremes(module.model, data.test_set, tested.scores, picture)
+    log_test(trainer.loggers, facts, kinds, tested.curves, picture)
+    print(_table(metrics, output_dir), *explain(tested.unmeasured), sep="\n", flush=True)
+
+
+def decide(
+    calibration: Calibration | None, scores: Mapping[int, float], samples: Sequence[Sample]
+) -> tuple[dict[str, float], dict[str, dict[int, float]]]:
+    """What the threshold makes of the test images: numbers for metrics.json, and columns for predictions.csv."""
+    values, labels = list(scores.values()), [samples[index].label for index in scores]
+    numbers, columns = oracle(values, labels), {"score": dict(scores)}
+    if calibration is not None:
+        numbers |= rates(values, labels, calibration)
+        columns["p_value"] = {index: calibration.p_value(score) for index, score in scores.items()}
+        columns["alarm"] = {index: int(score > calibration.threshold) for index, score in scores.items()}
+    return numbers, columns
 
 
 def test(trainer: Trainer, module: LightningModule, data: ImageDataModule) -> None:
@@ -113,6 +92,8 @@ def test(trainer: Trainer, module: LightningModule, data: ImageDataModule) -> No
         data.setup("test")
     if len(data.test_set):
         trainer.test(module, data, verbose=False)
+    for of_rank in gather(data.skipped):
+        data.skipped |= of_rank
 
 
 def write_skipped(data: ImageDataModule, output_dir: Path) -> dict[str, float]:
@@ -135,6 +116,9 @@ def peak_memory_mb() -> float:
 
 def _table(metrics: dict[str, float], output_dir: Path) -> str:
     rows = [(name, f"{metrics[key]:.4f}") for name, key in _METRICS.items() if key in metrics]
+    if "threshold" in metrics:
+        rows.append(("threshold", f"{metrics['threshold']:.4f}, of {metrics['calibration_images']:.0f} normal images"))
+    rows += [(name, f"{metrics[key]:.1%}") for name, key in _RATES.items() if "threshold" in metrics and key in metrics]
     if "fit_seconds" in metrics:
         rows.append(("fit", f"{metrics['fit_seconds']:.1f} s, {metrics['train_images']} images"))
     rows.append(("test", f"{metrics['test_seconds']:.1f} s, {metrics['test_images']} images"))

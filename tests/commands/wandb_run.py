@@ -20,10 +20,19 @@ WHOLE, LAST = 1, 4
 
 @dataclass
 class Run:
-    """What a run has logged."""
+    """What a run has logged.
+
+    Attributes:
+        config: of the run.
+        summary: the last value of everything.
+        listed: project, group, job_type, name, tags and commit.
+        artifacts: the files of each, by its type.
+    """
 
     config: dict[str, Any] = field(default_factory=dict)
     summary: dict[str, Any] = field(default_factory=dict)
+    listed: dict[str, Any] = field(default_factory=dict)
+    artifacts: dict[str, list[str]] = field(default_factory=dict)
     exit_code: int | None = None
 
 
@@ -34,13 +43,27 @@ def read_run(path: Path) -> Run:
         match record.WhichOneof("record_type"):
             case "run":
                 run.config |= _values(record.run.config.update)
+                run.listed = _listed(record.run)
             case "config":
                 run.config |= _values(record.config.update)
             case "history":
                 run.summary |= _values(record.history.item)
+            case "artifact":
+                files = run.artifacts.setdefault(record.artifact.type, [])
+                files += [entry.local_path for entry in record.artifact.manifest.contents]
             case "exit":
                 run.exit_code = record.exit.exit_code
     return run
+
+
+def read_runs(folder: Path) -> list[Run]:
+    """All runs below a folder, in the order of their paths."""
+    return [read_run(path) for path in sorted(folder.glob("**/wandb/offline-run-*/run-*.wandb"))]
+
+
+def _listed(run: Any) -> dict[str, Any]:
+    named = {"project": run.project, "group": run.run_group, "job_type": run.job_type, "name": run.display_name}
+    return named | {"tags": list(run.tags), "commit": run.git.commit}
 
 
 def _records(content: bytes) -> Iterator[Any]:

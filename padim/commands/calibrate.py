@@ -1,0 +1,57 @@
+"""The threshold of a fitted model, from normal images."""
+
+import logging
+from contextlib import nullcontext
+from typing import Any, cast
+
+from pytorch_lightning import Callback, Trainer
+
+from padim.calibration import Calibration
+from padim.data.module import ImageDataModule
+from padim.evaluation import scores_of
+from padim.head import Head
+from padim.leaving_out import leaving_out
+from padim.module import PaDiMModule
+from padim.processes import gather
+
+log = logging.getLogger(__name__)
+
+
+class Scores(Callback):
+    """Keeps the scores of predictions, and not their maps."""
+
+    def __init__(self) -> None:
+        self.values: list[float] = []
+
+    def on_predict_batch_end(
+        self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        self.values += scores_of(outputs, batch).tolist()
+
+
+def calibrate(
+    trainer: Trainer, module: PaDiMModule, data: ImageDataModule, source: str, alpha: float
+) -> Calibration | None:
+    """Score normal images; None where there are too few for the rate, which is told.
+
+    Args:
+        source: see :class:`padim.calibration.Calibration`.
+        alpha: false-alarm rate.
+    """
+    if source == "held_out" and not len(data.calibration_set):
+        return None
+    data.counted = set()  # all of them, also what an interrupted fit had counted
+    loader = data.calibration_dataloader() if source == "held_out" else data.train_dataloader()
+    heads = [one for one in module.model.modules() if isinstance(one, Head)]
+    kept = Scores()
+    callbacks = cast(Any, trainer).callbacks  # an attribute that Lightning does not declare
+    callbacks.append(kept)
+    with leaving_out(heads) if source == "leave_one_out" else nullcontext():
+        trainer.predict(module, loader, return_predictions=False)
+    callbacks.remove(kept)
+    scores = [score for of_rank in gather(kept.values) for score in of_rank]
+    try:
+        return Calibration(scores, alpha, source, module.model.head.count)
+    except ValueError as error:
+        log.warning("no threshold: %s", error)
+        return None

@@ -1,0 +1,110 @@
+"""padim-update: add normal images to a fitted model, or take some out again, exactly and without all the others."""
+
+import argparse
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from padim.calibration import Calibration
+from padim.checkpoint import AtomicCheckpointIO, load_module, read_checkpoint
+from padim.commands.evaluate import PREPROCESSING
+from padim.data.decoding import read_content
+from padim.data.listing import list_images
+from padim.data.samples import Batch, ImageDataset, Sample
+from padim.evaluation import scores_of
+from padim.ledger import Entry, require_different, require_disjoint, require_inside
+from padim.module import PaDiMModule
+
+
+def main() -> None:
+    arguments = _arguments()
+    try:
+        module = load_module(arguments.checkpoint)
+        added, removed = entries(arguments.add), entries(arguments.remove)
+        require_different(added)
+        require_disjoint(module.images, added)
+        require_inside(module.images, removed)
+        if added or removed:
+            change(module, arguments.add, module.model.update)
+            change(module, arguments.remove, module.model.remove)
+            module.images, module.calibration = after(module.images, added, removed), None
+            module.model.finalise()
+        if arguments.calibrate:
+            module.calibration = calibrated(module, arguments.calibrate, arguments.alpha)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise SystemExit(f"padim-update: {error}") from None
+    checkpoint = read_checkpoint(arguments.checkpoint)
+    checkpoint["state_dict"] = module.state_dict()
+    module.on_save_checkpoint(checkpoint)
+    AtomicCheckpointIO().save_checkpoint(checkpoint, arguments.output)
+    print(_summary(module, added, removed, arguments.output))
+
+
+def entries(images: Sequence[Path]) -> list[Entry]:
+    """How the ledger knows these files."""
+    return [Entry(str(path), sha256(read_content(path)).hexdigest()) for path in images]
+
+
+def change(module: PaDiMModule, images: Sequence[Path], apply: Callable[[Tensor], None]) -> None:
+    """Update or remove, batch by batch."""
+    for batch in batches(module, images):
+        apply(batch.image)
+
+
+def calibrated(module: PaDiMModule, images: Sequence[Path], alpha: float) -> Calibration:
+    """A threshold from normal images that are not in the model."""
+    require_disjoint(module.images, entries(images))
+    with torch.inference_mode():
+        scores = [s for batch in batches(module, images) for s in scores_of(module(batch.image), batch).tolist()]
+    return Calibration(scores, alpha, "held_out", module.model.head.count)
+
+
+def batches(module: PaDiMModule, images: Sequence[Path]) -> "tqdm[Batch]":
+    """Images on disk, read as those were that the model was fitted to."""
+    resize, image_size, interpolation, keep_aspect = (module.config["dataset"][name] for name in PREPROCESSING)
+    samples = [Sample(path) for path in images]
+    dataset = ImageDataset(samples, tuple(resize), tuple(image_size), interpolation, keep_aspect)
+    return tqdm(DataLoader(dataset, module.config["data"]["batch_size"]), unit="batch", disable=not samples)
+
+
+def after(images: Sequence[Entry], added: Sequence[Entry], removed: Sequence[Entry]) -> list[Entry]:
+    """The ledger with some more and some fewer entries."""
+    gone = {entry.content for entry in removed}
+    return [entry for entry in images if entry.content not in gone] + list(added)
+
+
+def _summary(module: PaDiMModule, added: Sequence[Entry], removed: Sequence[Entry], output: Path) -> str:
+    lines = [f"{len(added)} images added, {len(removed)} taken out: {len(module.images)} images are in {output}"]
+    if module.calibration:
+        lines.append(f"threshold {module.calibration.threshold:.4f}, of {len(module.calibration.scores)} normal images")
+    elif added or removed:
+        lines.append("it has no threshold: one of other images is void; --calibrate normal images that are not in it")
+    return "\n".join(lines)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser("padim-update", description=__doc__)
+    parser.add_argument("checkpoint", metavar="CKPT", type=Path, help="padim.ckpt of padim-train")
+    what = {"add": "normal images to add", "remove": "images to take out", "calibrate": "normal images for a threshold"}
+    for name, help_text in what.items():
+        parser.add_argument(f"--{name}", metavar="IMAGES", nargs="+", default=[], help=f"{help_text}: files, folders")
+    parser.add_argument("--alpha", type=float, default=0.05, help="false-alarm rate of --calibrate, %(default)s")
+    parser.add_argument(
+        "--output", metavar="CKPT", type=Path, default=Path("updated.ckpt"), help="default: %(default)s"
+    )
+    arguments = parser.parse_args()
+    if not (arguments.add or arguments.remove or arguments.calibrate):
+        parser.error("nothing to do: give --add, --remove or --calibrate images")
+    for name in what:
+        given = getattr(arguments, name)
+        setattr(arguments, name, [Path(path) for one in given for path in list_images(one).paths])
+    return arguments
+
+
+if __name__ == "__main__":
+    main()
