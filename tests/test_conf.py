@@ -11,12 +11,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from padim.cells import expand
 from padim.commands import CONF, ablate, train
-from padim.commands.run import EXPECTED_WARNINGS
+from padim.commands.tracking import EXPECTED_WARNINGS
 from tests.commands.test_run import run
 from tests.drawn import draw
 
 FILES = sorted(path.relative_to(CONF).with_suffix("") for path in Path(CONF).rglob("*.yaml"))
-GROUPS = ["=".join(str(path).split("/", 1)) for path in FILES if len(path.parts) > 1]
+GROUPS = ["=".join(str(path).split("/", 1)) for path in FILES if len(path.parts) > 1 and path.parts[0] != "hydra"]
 EXPERIMENTS = [choice for choice in GROUPS if choice.startswith("experiment=")]
 OFFLINE = ["backbone.weights=random", "dataset.resize=[56,56]", "dataset.image_size=[56,56]"]  # 14 divides 56
 

@@ -11,18 +11,20 @@ PACKAGE = Path(padim.__file__).parent
 # Each may import those below it, and its own kind.
 LAYERS = [
     {"padim.commands"},
-    {"padim.ablation", "padim.checkpoint", "padim.figure", "padim.report"},
+    {"padim.predict", "padim.progress", "padim.report"},
+    {"padim.export"},
+    {"padim.ablation", "padim.checkpoint", "padim.figure"},
     {"padim.module"},
     {"padim.evaluation", "padim.model"},
-    {"padim.data", "padim.metrics", "padim.sharing"},
-    {"padim.backbone", "padim.cells", "padim.heads"},
+    {"padim.data", "padim.decisions", "padim.metrics", "padim.sharing"},
+    {"padim.backbone", "padim.cells", "padim.heads", "padim.leaving_out", "padim.processes"},
     {"padim.head", "padim.taps", "padim.weights"},
     {"padim.counting", "padim.whitening"},
     {"padim.statistics"},
     {"padim.derivation", "padim.embedding"},
     {"padim.pyramid"},
-    {"padim.covariance", "padim.curves", "padim.gaussian", "padim.grids", "padim.memory"},
-    {"padim.reduction", "padim.scoring"},
+    {"padim.covariance", "padim.gaussian", "padim.grids", "padim.kinds", "padim.memory"},
+    {"padim.calibration", "padim.curves", "padim.ledger", "padim.reduction", "padim.scoring"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 FILES = sorted(PACKAGE.rglob("*.py"))
