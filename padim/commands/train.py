@@ -54,7 +54,7 @@ def train(config: DictConfig, output_dir: Path, identity: dict[str, Any]) -> Non
         try:
             trainer.fit(module, data)
         finally:
-            write_skipped(data, output_dir)  # so early in case that nothing is left to fit
+            rank_zero_only(write_skipped)(data, output_dir)  # so early in case that nothing is left to fit
         facts = {"fit_seconds": time.perf_counter() - start, "train_images": module.model.head.count}
         module.calibration = calibrate(trainer, module, data, **config.calibration)
         trainer.save_checkpoint(output_dir / "padim.ckpt", weights_only=True)
