@@ -28,8 +28,8 @@ def require_disjoint(ours: Iterable[Entry], theirs: Iterable[Entry]) -> None:
     twice = [entry for entry in theirs if entry.content in known]
     if twice:
         raise ValueError(
-            f"{len(twice)} images would count twice, such as {known[twice[0].content]} and {twice[0].name}, whose content"
-            " is the same; leave them out"
+            f"{len(twice)} images would count twice, such as {known[twice[0].content]} and {twice[0].name}, whose "
+            "content is the same; leave them out"
         )
 
 
