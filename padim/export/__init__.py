@@ -1,0 +1,1 @@
+"""Model files for elsewhere: a checkpoint as ONNX, torch.export or safetensors, and what reads them back."""
