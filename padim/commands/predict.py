@@ -1,0 +1,115 @@
+"""padim-predict: scores, decisions and anomaly maps for image files; what has been done is not done again."""
+
+import logging
+import time
+from collections.abc import Iterable
+from functools import partial
+from hashlib import file_digest
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+from tqdm import tqdm
+
+from padim.commands import CONF
+from padim.data.listing import Listing, list_images
+from padim.export.predictor import ModulePredictor, Predictor, load_predictor
+from padim.predict.decision import Decision, decide_by, described
+from padim.predict.finding import Finding, findings
+from padim.predict.images import Broken
+from padim.predict.pictures import FOLDERS, Pictures
+from padim.predict.records import Records
+from padim.predict.sheet import PAGE, PAGES
+
+log = logging.getLogger(__name__)
+
+
+class Tally(NamedTuple):
+    """How many images were predicted and how many could not be read, and how long it took."""
+
+    images: int
+    skipped: int
+    seconds: float
+
+
+@hydra.main(version_base="1.3", config_path=CONF, config_name="predict")
+def main(config: DictConfig) -> None:
+    predict(config, Path(HydraConfig.get().runtime.output_dir))
+
+
+def predict(config: DictConfig, output_dir: Path) -> None:
+    """One run."""
+    predictor = load(config.checkpoint, config.device)
+    decision = decide_by(predictor.facts.calibration, config.alpha, config.threshold)
+    listing = list_images(str(config.input), without=[output_dir / name for name in FOLDERS])
+    pictures = Pictures(output_dir, listing, decision, config.overlays, config.contact_sheet, config.maps)
+    records = Records(output_dir, made_with(config, listing, decision), predictor.facts.levels)
+    read = partial(findings, predictor, decision, batch_size=config.batch_size, num_workers=config.num_workers)
+    paths = records.undone(listing.paths)
+    if left := ", ".join(f"{count} {what}" for what, count in listing.left.items()):
+        log.info("left alone, since they are no images: %s", left)
+    if done := len(listing.paths) - len(paths):
+        log.info("%d of %d images are in %s already", done, len(listing.paths), records.lines)
+    log.info("threshold %s", described(decision))
+    tally = write(read(paths=paths, pictures=pictures.needed), len(paths), pictures, records)
+    total, alarms = records.counted()
+    if config.contact_sheet and (tally.images or not pictures.has_sheets):
+        top = records.highest(PAGE * PAGES)
+        for one in read(paths=[path for path in top if path not in pictures.highest], pictures=True):
+            if isinstance(one, Finding):  # with the record that is there: another batch changes the last digits
+                pictures.remember(one._replace(record=top[one.record["path"]]))
+        pictures.write_sheets(total)
+    print(_table(tally, total, alarms, decision, output_dir), flush=True)
+
+
+def load(checkpoint: str, device: str) -> Predictor:
+    """The model, where it is to run."""
+    predictor = load_predictor(checkpoint)
+    if isinstance(predictor, ModulePredictor):
+        predictor.module.to(device)
+    elif device != "cpu":
+        raise ValueError(f"device={device}, but {checkpoint} runs on the CPU alone; give device=cpu, or a .ckpt")
+    return predictor
+
+
+def made_with(config: DictConfig, listing: Listing, decision: Decision) -> dict[str, Any]:
+    """What predictions depend on, other than their image."""
+    with Path(config.checkpoint).open("rb") as file:
+        content = file_digest(file, "sha256").hexdigest()
+    kept = {"overlays": config.overlays, "maps": config.maps}
+    return {"checkpoint": content, "threshold": decision.threshold, "root": str(listing.root), **kept}
+
+
+def write(found: Iterable[Finding | Broken], count: int, pictures: Pictures, records: Records) -> Tally:
+    """Take each image as it comes; none is held."""
+    start, images, skipped = time.perf_counter(), 0, 0
+    with records:
+        for one in tqdm(found, total=count, unit=" images", disable=None):  # shows images a second, on a terminal
+            if isinstance(one, Broken):
+                records.skip(one)
+                skipped += 1
+            else:
+                pictures.write(one)
+                records.add(one.record)  # last: what is on record is whole
+                images += 1
+    return Tally(images, skipped, time.perf_counter() - start)
+
+
+def _table(tally: Tally, total: int, alarms: int, decision: Decision, output_dir: Path) -> str:
+    done = f", {total - tally.images} of them before" if total > tally.images else ""
+    rows = [("images", f"{total}{done}")]
+    if decision.threshold is not None:
+        rows.append(("alarms", str(alarms)))
+    rows.append(("threshold", described(decision)))
+    if tally.images:
+        rows.append(("speed", f"{tally.images / tally.seconds:.1f} images a second"))
+    if tally.skipped:
+        rows.append(("skipped", f"{tally.skipped} images that cannot be read, listed in skipped.csv"))
+    rows.append(("written to", str(output_dir)))
+    return "\n".join(f"{name:>14}  {value}" for name, value in rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""What a model finds in images."""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+
+from padim.data.scaling import Scaling
+from padim.export.predictor import Predictor
+from padim.predict.decision import Decision
+from padim.predict.images import Broken, Images, Item, batches
+from padim.predict.placement import Map, Placement
+from padim.predict.regions import find_regions
+
+
+class Finding(NamedTuple):
+    """An image, predicted.
+
+    Attributes:
+        record: plain values; see :func:`record_of`.
+        seen: anomaly map of what the model sees of the image, on its own grid.
+        placement: of that in the image.
+        picture: the image, where pictures were asked for.
+    """
+
+    record: dict[str, Any]
+    seen: Map
+    placement: Placement
+    picture: Image.Image | None
+
+
+def findings(
+    predictor: Predictor, decision: Decision, paths: Sequence[str], pictures: bool, batch_size: int, num_workers: int
+) -> Iterator[Finding | Broken]:
+    """Each image in turn, those of a batch first that could be read. No more than some batches are in memory.
+
+    Args:
+        predictor: the model; what it was fitted to says how the images are prepared.
+        decision: says what is an alarm.
+        paths: of the images, absolute.
+        pictures: keep a picture of each, to draw on.
+        batch_size, num_workers: images at once, and processes that read them.
+    """
+    facts = predictor.facts
+    scaling = Scaling(facts.resize, facts.interpolation, facts.keep_aspect)
+    images = Images(paths, scaling, facts.image_size, pictures)
+    for items, broken in batches(images, batch_size, num_workers):
+        if items:
+            scored = predictor.predict(torch.from_numpy(np.stack([item.image for item in items])))
+            maps = zip(items, scored.anomaly_map.float().numpy(), scored.level_maps.float().numpy(), strict=True)
+            for item, anomaly_map, level_maps in maps:
+                yield _found(item, anomaly_map, level_maps, facts.levels, decision)
+        yield from broken
+
+
+def _found(
+    item: Item, anomaly_map: Map, level_maps: Map, levels: tuple[str, ...], decision: Decision
+) -> Finding | Broken:
+    place = item.placement
+    seen = place.seen(anomaly_map)  # padding counts nowhere
+    record = record_of(item, seen, place.seen(level_maps), levels, decision)
+    if not math.isfinite(record["score"]):
+        return Broken(item.path, f"its score is {record['score']}: the model or its weights are broken")
+    return Finding(record, seen, place, item.picture)
+
+
+def record_of(item: Item, seen: Map, level_maps: Map, levels: tuple[str, ...], decision: Decision) -> dict[str, Any]:
+    """What is said of an image, as JSON takes it; all coordinates are pixels of the image as it is shown.
+
+    ``score`` is the highest value of the map, at ``peak`` [x, y]; ``shares`` is what each level contributes there, of
+    1, and ``level`` the one that contributes most. Each of the ``regions`` above the threshold has ``box`` [x, y,
+    width, height], ``area``, ``peak`` and ``score``; they are found where the map is made, on the model's grid, so that
+    there is one exactly where there is an ``alarm``. ``window`` is the box that the model sees: all, but for a crop.
+
+    Args:
+        item: the image.
+        seen: (h, w) the anomaly map of what the model sees of it.
+        level_maps: (L, h, w) the parts that add up to it.
+        levels: their names.
+        decision: says what is an alarm.
+    """
+    place, peak = item.placement, np.unravel_index(int(seen.argmax()), seen.shape)
+    row, column = map(int, peak)
+    score = float(seen[row, column])
+    parts = (level_maps[:, row, column] / score if score else level_maps[:, row, column]).tolist()
+    regions = [] if decision.threshold is None else find_regions(seen, decision.threshold)
+    return {
+        "path": item.path,
+        "size": item.size,
+        "mtime_ns": item.mtime_ns,
+        "width": place.columns.original,
+        "height": place.rows.original,
+        "window": place.window,
+        "score": score,
+        "p_value": decision.p_value(score),
+        "alarm": decision.alarm(score),
+        "peak": place.point(row, column),
+        "level": levels[int(np.argmax(parts))],
+        "shares": {name: round(part, 4) for name, part in zip(levels, parts, strict=True)},
+        "regions": [
+            {
+                "box": place.box(one.rows, one.columns),
+                "area": place.area(one.pixels),
+                "peak": place.point(*one.peak),
+                "score": one.score,
+            }
+            for one in regions
+        ],
+    }

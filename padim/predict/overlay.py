@@ -1,0 +1,98 @@
+"""The picture of a prediction: the image under its anomaly map, and what was decided."""
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from PIL import Image, ImageDraw, ImageFont
+
+from padim.predict.colours import Scale, boxed, colour_bar, hatched, heated
+from padim.predict.finding import Finding
+
+INK, MARGIN, LINE, BAR = (30, 30, 30), 8, 20, 12
+NARROWEST = 512
+VERDICTS = {True: ("ALARM", (200, 30, 30)), False: ("normal", (30, 130, 60)), None: ("no threshold", (110, 110, 110))}
+
+
+@cache
+def font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
+    """DejaVu Sans, which comes with matplotlib."""
+    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
+    return ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts", "ttf", name), size)
+
+
+def overlay(finding: Finding, scale: Scale) -> Image.Image:
+    """The image as it is shown under its map, with the boxes of the regions."""
+    if finding.picture is None:
+        raise ValueError("this image was predicted without a picture; ask for pictures")
+    drawn = heated(finding.picture, finding.seen, finding.placement, scale)
+    boxed(drawn, (region["box"] for region in finding.record["regions"]), finding.placement)
+    return drawn
+
+
+def framed(overlaid: Image.Image, finding: Finding, name: str, scale: Scale) -> Image.Image:
+    """An overlay with what is known of the image above, and the colours below."""
+    width = max(overlaid.width, NARROWEST)
+    head, foot = 3 * LINE + 2 * MARGIN, BAR + LINE + 2 * MARGIN
+    canvas = Image.new("RGB", (width, head + overlaid.height + foot), "white")
+    canvas.paste(overlaid, ((width - overlaid.width) // 2, head))
+    _head(canvas, finding.record, name)
+    _foot(canvas, head + overlaid.height + MARGIN, scale, finding.placement.is_cropped)
+    return canvas
+
+
+def verdict(draw: ImageDraw.ImageDraw, place: tuple[int, int], alarm: bool | None, size: int = 13) -> int:
+    """A coloured label; returns where it ends."""
+    text, colour = VERDICTS[alarm]
+    left, top, right, bottom = draw.textbbox((place[0] + 6, place[1]), text, font(size, True))
+    draw.rounded_rectangle((place[0], top - 4, right + 6, bottom + 4), 4, fill=colour)
+    draw.text((left, place[1]), text, "white", font(size, True))
+    return int(right) + 6
+
+
+def numbers(record: Mapping[str, Any]) -> str:
+    """Score, and what the calibration says of it."""
+    p_value = "" if record["p_value"] is None else f"   p = {record['p_value']:.3g}"
+    return f"score {record['score']:.2f}{p_value}"
+
+
+def shortened(text: str, width: float, used: ImageFont.FreeTypeFont) -> str:
+    """A text that is not wider; what is left out of it is in the middle."""
+    text = text.encode(errors="replace").decode()  # names of files need not be Unicode
+    kept = text
+    for length in range(len(text) - 1, 4, -1):
+        if used.getlength(kept) <= width:
+            break
+        kept = f"{text[: length // 3]}…{text[-(length - length // 3) :]}"
+    return kept
+
+
+def _head(canvas: Image.Image, record: Mapping[str, Any], name: str) -> None:
+    draw, room = ImageDraw.Draw(canvas), canvas.width - 2 * MARGIN
+    end = verdict(draw, (MARGIN, MARGIN), record["alarm"]) + MARGIN
+    draw.text((end, MARGIN), shortened(name, canvas.width - MARGIN - end, font(13, True)), INK, font(13, True))
+    found = len(record["regions"])
+    regions = "" if record["alarm"] is None else f"   {found} region{'' if found == 1 else 's'} above the threshold"
+    draw.text((MARGIN, MARGIN + LINE + 2), numbers(record) + regions, INK, font(13))
+    shares = "   ".join(f"{level} {share:.0%}" for level, share in record["shares"].items())
+    draw.text((MARGIN, MARGIN + 2 * LINE + 2), shortened(f"due to   {shares}", room, font(13)), INK, font(13))
+
+
+def _foot(canvas: Image.Image, top: int, scale: Scale, cropped: bool) -> None:
+    draw, width = ImageDraw.Draw(canvas), min(canvas.width - 2 * MARGIN, 380)
+    canvas.paste(colour_bar(width, BAR), (MARGIN, top))
+    middle = MARGIN + width // 2
+    labels = [("0", MARGIN, "la")]
+    if scale.threshold is None:
+        labels += [("of this image alone", middle, "ma"), (f"{scale.top:.2f}", MARGIN + width, "ra")]
+    else:
+        draw.line((middle, top - 2, middle, top + BAR + 1), fill=INK, width=2)
+        labels += [(f"threshold {scale.threshold:.2f}", middle, "ma"), (f"≥ {scale.top:.2f}", MARGIN + width, "ra")]
+    if cropped:
+        key = canvas.width - MARGIN - 2 * BAR
+        canvas.paste(hatched(Image.new("RGB", (2 * BAR, BAR), "white")), (key, top))
+        labels.append(("not seen", canvas.width - MARGIN, "ra"))
+    for text, place, anchor in labels:
+        draw.text((place, top + BAR + 4), text, INK, font(11), anchor=anchor)

@@ -1,0 +1,96 @@
+"""The pictures and maps of a run, each image's under the folders and the name that it has itself."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from padim.data.listing import Listing
+from padim.predict.colours import Scale
+from padim.predict.decision import Decision
+from padim.predict.finding import Finding
+from padim.predict.overlay import framed, overlay
+from padim.predict.sheet import PAGE, Highest, Thumbnail, draw_sheet
+
+FORMATS = ("none", "npy", "tiff")
+FOLDERS = ("overlays", "maps", "contact_sheet")
+QUALITY = 90
+
+
+@dataclass
+class Pictures:
+    """What is drawn and kept of each image.
+
+    Attributes:
+        folder: of the run.
+        listing: names the images.
+        decision: its threshold sets the colours.
+        overlays: draw each image under its map.
+        contact_sheet: draw the highest scores together.
+        maps: keep the maps, at the images' sizes: ``npy``, ``tiff``, or ``none``.
+        highest: what the contact sheet will show.
+    """
+
+    folder: Path
+    listing: Listing
+    decision: Decision
+    overlays: bool
+    contact_sheet: bool
+    maps: str
+    highest: Highest = field(default_factory=Highest)
+
+    def __post_init__(self) -> None:
+        if self.maps not in FORMATS:
+            raise ValueError(f"maps={self.maps}; known are {', '.join(FORMATS)}")
+
+    @property
+    def needed(self) -> bool:
+        """Whether images must be kept to draw on."""
+        return self.overlays or self.contact_sheet
+
+    @property
+    def has_sheets(self) -> bool:
+        return (self.folder / "contact_sheet" / "1.jpg").exists()
+
+    def write(self, finding: Finding) -> None:
+        """Overlay and map; and remember the image, where its score is high."""
+        record, name = finding.record, self.listing.name(finding.record["path"])
+        scale = Scale.of(self.decision, record["score"])
+        high = self.contact_sheet and self.highest.takes(record["score"])
+        drawn = overlay(finding, scale) if self.overlays or high else None
+        if drawn and self.overlays:
+            framed(drawn, finding, name.as_posix(), scale).save(self._file("overlays", name, "jpg"), quality=QUALITY)
+        if drawn and high:
+            self.highest.add(Thumbnail.of(drawn, name.as_posix(), record))
+        if self.maps != "none":
+            whole = finding.placement.full(finding.seen, (record["height"], record["width"]))
+            file = self._file("maps", name, self.maps)
+            np.save(file, whole) if self.maps == "npy" else Image.fromarray(whole).save(file)
+
+    def remember(self, finding: Finding) -> None:
+        """An image of an earlier run, for the contact sheet."""
+        name, scale = self.listing.name(finding.record["path"]), Scale.of(self.decision, finding.record["score"])
+        self.highest.add(Thumbnail.of(overlay(finding, scale), name.as_posix(), finding.record))
+
+    def write_sheets(self, images: int) -> None:
+        """The highest scores, in order, on pages.
+
+        Args:
+            images: of how many these are the highest.
+        """
+        thumbnails = self.highest.ranked
+        starts = range(0, len(thumbnails), PAGE)
+        for number, start in enumerate(starts, 1):
+            page = f", page {number} of {len(starts)}" if len(starts) > 1 else ""
+            which = f"The {len(thumbnails)} highest scores of" if len(thumbnails) < images else "All"
+            sheet = draw_sheet(
+                thumbnails[start : start + PAGE], f"{which} {images} images, highest first{page}", self.decision
+            )
+            sheet.save(self._file("contact_sheet", Path(str(number)), "jpg"), quality=QUALITY)
+
+    def _file(self, folder: str, name: Path, suffix: str) -> Path:
+        """With both suffixes, since x.png may lie beside x.jpg."""
+        file = self.folder / folder / name.with_name(f"{name.name}.{suffix}")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        return file

@@ -1,0 +1,139 @@
+"""The files that predictions go to, one by one: what is written is kept, and a run that was killed goes on from there.
+
+predictions.jsonl   a line an image, see :func:`padim.predict.finding.record_of`; what has been done
+predictions.csv     the same as a table, made from it
+skipped.csv         images that gave none, and why; they are tried again by the next run
+made_with.json      what all of them were made with
+"""
+
+import csv
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from heapq import nlargest
+from pathlib import Path
+from typing import Any
+
+from padim.predict.images import Broken
+
+COLUMNS = ("path", "score", "p_value", "alarm", "level")
+PLACES = ("regions", "boxes", "areas", "peak_x", "peak_y", "width", "height")
+
+
+class Records:
+    """The predictions of one folder.
+
+    Args:
+        folder: where the files lie.
+        made_with: plain values, on which the predictions depend: those of others are not mixed with these.
+        levels: their names, each a column with its share.
+
+    Raises:
+        ValueError: the folder holds predictions that were made with something else.
+    """
+
+    def __init__(self, folder: Path, made_with: Mapping[str, Any], levels: Sequence[str]) -> None:
+        self.lines, self.table, self.skipped = (
+            folder / name for name in ("predictions.jsonl", "predictions.csv", "skipped.csv")
+        )
+        self.levels = levels
+        facts = folder / "made_with.json"
+        before = json.loads(facts.read_text()) if facts.exists() and any(self) else made_with
+        if before != made_with:
+            keys = [key for key in {**before, **made_with} if before.get(key) != made_with.get(key)]
+            differences = "; ".join(f"{key} was {before.get(key)} and is {made_with.get(key)}" for key in keys)
+            raise ValueError(f"{folder} holds other predictions: {differences}; give another output_dir, or the same")
+        _replace(facts, [json.dumps(made_with, indent=2) + "\n"])
+
+    def undone(self, paths: Sequence[str]) -> list[str]:
+        """Those of these images that are not there yet, or have changed since.
+
+        The files are written anew, without those that have changed and without the half line that a killed run leaves.
+        """
+        wanted, done = set(paths), set()
+
+        def kept() -> Iterator[str]:
+            for line, record in _parsed(self.lines):
+                path = record["path"]
+                if path not in done and (path not in wanted or is_unchanged(record)):
+                    done.add(path)
+                    yield line
+
+        _replace(self.lines, kept())
+        return [path for path in paths if path not in done]
+
+    def __enter__(self) -> "Records":
+        with ExitStack() as stack:
+            # Line by line, so that what is predicted is on disk; names of files need not be Unicode.
+            files = [
+                stack.enter_context(path.open(mode, 1, encoding="utf-8", errors="backslashreplace", newline=""))
+                for path, mode in ((self.lines, "a"), (self.table, "w"), (self.skipped, "w"))
+            ]
+            self._lines = files[0]
+            self._table, self._skipped = (csv.writer(file, lineterminator="\n") for file in files[1:])
+            self._table.writerow([*COLUMNS, *(f"share {name}" for name in self.levels), *PLACES])
+            self._skipped.writerow(Broken._fields)
+            for _, record in _parsed(self.lines):
+                self._table.writerow(self._row(record))
+            self._open = stack.pop_all()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._open.close()
+
+    def add(self, record: Mapping[str, Any]) -> None:
+        self._lines.write(json.dumps(record) + "\n")
+        self._table.writerow(self._row(record))
+
+    def skip(self, broken: Broken) -> None:
+        self._skipped.writerow(broken)
+
+    def counted(self) -> tuple[int, int]:
+        """How many images there are, and how many raise an alarm."""
+        alarms = [bool(record["alarm"]) for record in self]
+        return len(alarms), sum(alarms)
+
+    def highest(self, count: int) -> dict[str, dict[str, Any]]:
+        """So many of the highest scores, as far as the images are still there, by their paths."""
+        top = nlargest(count, self, key=lambda record: record["score"])
+        return {record["path"]: record for record in top if is_unchanged(record)}
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """All there are, in the order in which they were made."""
+        return (record for _, record in _parsed(self.lines))
+
+    def _row(self, record: Mapping[str, Any]) -> list[Any]:
+        decision = [record["score"], record["p_value"], None if record["alarm"] is None else int(record["alarm"])]
+        shares = [record["shares"][name] for name in self.levels]
+        regions = record["regions"]
+        boxes, areas = (json.dumps([region[key] for region in regions]) for key in ("box", "area"))
+        places = [len(regions), boxes, areas, *record["peak"], record["width"], record["height"]]
+        return [record["path"], *decision, record["level"], *shares, *places]
+
+
+def is_unchanged(record: Mapping[str, Any]) -> bool:
+    """Whether the file of a record is still there and the same, by its size and time."""
+    try:
+        facts = Path(record["path"]).stat()
+    except OSError:
+        return False
+    return (facts.st_size, facts.st_mtime_ns) == (record["size"], record["mtime_ns"])
+
+
+def _parsed(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Whole lines, and what they say."""
+    if not path.exists():
+        return
+    with path.open() as file:
+        for line in file:
+            if line.endswith("}\n"):  # a line is written at once, but a full disk may cut it
+                yield line, json.loads(line)
+
+
+def _replace(path: Path, lines: Iterator[str] | list[str]) -> None:
+    """Whole or not at all."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with part.open("w") as file:
+        file.writelines(lines)
+    part.replace(path)

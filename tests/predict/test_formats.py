@@ -1,0 +1,37 @@
+"""A model that was exported says of images what its checkpoint says."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from padim.commands import export, predict
+from tests.commands.test_run import run
+from tests.predict.photos import plate, save
+
+RAW = pytest.param(["onnx", "--preprocessing"], marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("options", [["safetensors"], ["onnx"], RAW], ids=" ".join)
+def test_an_exported_model_predicts_as_its_checkpoint(
+    options: list[str], model: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint, exported = model("keep_aspect_crop"), tmp_path / f"model.{options[0]}"
+    arguments = ["padim-export", str(checkpoint), "--format", *options, "--output", str(exported)]
+    monkeypatch.setattr(sys, "argv", arguments)
+    export.main()
+    save(plate(0, (150, 211), [90, 60, 20, 17]), tmp_path / "images" / "defect.png")
+    save(plate(1), tmp_path / "images" / "fine.png")
+    found = []
+    for file in (checkpoint, exported):
+        out = tmp_path / file.name
+        run(monkeypatch, predict.main, f"checkpoint={file}", f"input={tmp_path / 'images'}", f"output_dir={out}.out")
+        found.append([json.loads(line) for line in Path(f"{out}.out", "predictions.jsonl").read_text().splitlines()])
+    for ours, theirs in zip(*found, strict=True):
+        assert ours.pop("score") == pytest.approx(theirs.pop("score"), rel=1e-4)
+        for region, other in zip(ours["regions"], theirs["regions"], strict=True):
+            assert region.pop("score") == pytest.approx(other.pop("score"), rel=1e-4)
+        assert ours["shares"] == pytest.approx(theirs["shares"], abs=1e-3)
+        assert {**ours, "shares": 0} == {**theirs, "shares": 0}
