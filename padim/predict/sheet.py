@@ -30,8 +30,9 @@ class Thumbnail(NamedTuple):
 
     @classmethod
     def of(cls, overlaid: Image.Image, name: str, record: Mapping[str, Any]) -> "Thumbnail":
-        scale = CELL / max(overlaid.size)
-        return cls(overlaid.resize([max(1, round(scale * side)) for side in overlaid.size]), name, record)
+        drawn = overlaid.copy()
+        drawn.thumbnail((CELL, CELL))
+        return cls(drawn, name, record)
 
 
 class Highest:
