@@ -14,7 +14,7 @@ from padim.report.paper import ALL, PaperRow, PaperTable, read_paper
 TABLES = {table.key: table for table in read_paper()}
 ROWS = [pytest.param(table, row, id=f"{table.key} {row.name}") for table in TABLES.values() for row in table.rows]
 
-# Of shared/paper.md's list of the paper's inconsistencies those in the tables: printed, what the parts give.
+# The paper's inconsistencies in its tables: printed, what the parts give.
 KNOWN = {
     ("table_1", "Layer 3", ALL, "pixel_auroc"): (95.7, 96.3),
     ("table_2", "Rd 100", ALL, "pro"): (90.5, 90.0),
