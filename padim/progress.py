@@ -63,7 +63,7 @@ class Progress(Callback):
         AtomicCheckpointIO().save_checkpoint(content, self.folder / f"{rank}.ckpt")
 
     def _resume(self, module: OneEpochModule, data: ImageDataModule) -> None:
-        files = sorted(self.folder.glob("*.ckpt"))
+        files = sorted(self.folder.glob("[0-9]*.ckpt"))  # no half-written one, whose name begins with a dot
         parts = [torch.load(file, map_location="cpu", weights_only=True, mmap=True) for file in files]
         images = {Entry(*image) for part in parts for image in part["images"]}
         if any(part["config"] != self.config for part in parts) or not {e.name for e in images} <= data.train_names:

@@ -83,6 +83,7 @@ def test_a_killed_fit_goes_on_to_the_same_bits(
     """Killed twice, in the second half of the images the second time."""
     kill_on_the_way(root, tmp_path, 6)
     first = images_in(tmp_path / "progress" / "0.ckpt")
+    (tmp_path / "progress" / ".0.1.part.ckpt").write_bytes(b"half of one")
     kill_on_the_way(root, tmp_path, max(first + 3, IMAGES // 2))
     counted = images_in(tmp_path / "progress" / "0.ckpt")
     assert counted > first
