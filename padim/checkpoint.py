@@ -62,6 +62,14 @@ def load_module(path: str | Path) -> PaDiMModule:
     return restore(read_checkpoint(path), path)
 
 
+def save_changed(module: PaDiMModule, source: str | Path, path: str | Path) -> None:
+    """Write a module whose images have changed; all else is as in the checkpoint that it came from."""
+    checkpoint = read_checkpoint(source)
+    checkpoint["state_dict"] = module.state_dict()
+    module.on_save_checkpoint(checkpoint)
+    AtomicCheckpointIO().save_checkpoint(checkpoint, path)
+
+
 def restore(checkpoint: dict[str, Any], path: str | Path) -> PaDiMModule:
     """The module of the content of a file."""
     try:

@@ -126,11 +126,11 @@ def recentre(moments: Moments, mean: Tensor) -> Moments:
 
 
 def eps_without_one(eps: float, count: int) -> float:
-    """The eps under which :func:`left_out` finds what the distance of an image is under ``eps`` without itself."""
+    """The eps under which :func:`leave_one_out` finds what the distance of an image is under ``eps`` without itself."""
     return eps * (count - 2) / (count - 1)
 
 
-def left_out(squared: Float[Tensor, "B L *P"], count: int) -> Float[Tensor, "B L *P"]:
+def leave_one_out(squared: Float[Tensor, "B L *P"], count: int) -> Float[Tensor, "B L *P"]:
     """|z_l|^2 of each level of images, from those under the Gaussians of all images to those of all the others.
 
     Without image x the mean moves by (mean - x) / (N - 1) and the scatter loses N / (N - 1) (x - mean)(x - mean)^T, so

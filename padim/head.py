@@ -52,7 +52,7 @@ class Head(nn.Module):
         statistics: of at least these feature maps and channels, shared with other heads; its own by default.
 
     Attributes:
-        leaves_out: score images that are in the statistics by those of the others, see :mod:`padim.leaving_out`.
+        leaves_one_out: score images that are in the statistics by those of the others, see :mod:`padim.leave_one_out`.
     """
 
     fitted: Tensor
@@ -78,7 +78,7 @@ class Head(nn.Module):
         used = [channels[m] for m in maps]
         reduction = reduction or make_reduction("none", used)
         self.covariance, self.save_state = covariance or Covariance(), save_state
-        self.leaves_out = False
+        self.leaves_one_out = False
         embed = partial(Embedding, channels, grids, maps)
         self.embedding = embed(reduction, one_level=not self.covariance.shared)
         if statistics is None:
@@ -160,8 +160,8 @@ class Head(nn.Module):
                 "images, then finalise(), and finalise() again after every change"
             )
         squared = self._squared_distances(self.embedding(features))
-        if self.leaves_out:
-            squared = gaussian.left_out(squared, self.count)
+        if self.leaves_one_out:
+            squared = gaussian.leave_one_out(squared, self.count)
         distance = squared.sum(1).sqrt()
         level_distances = squared / distance.clamp_min(torch.finfo(distance.dtype).tiny)[:, None]  # 0 / 0 is 0 here
         anomaly_map = self.smooth(distance)

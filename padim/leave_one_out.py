@@ -9,7 +9,7 @@ from padim.head import Head
 
 
 @contextmanager
-def leaving_out(heads: Sequence[Head]) -> Iterator[None]:
+def leave_one_out(heads: Sequence[Head]) -> Iterator[None]:
     """Within, each image that is in the statistics is scored by the Gaussians of the others; then as before.
 
     Costs a factorisation at the begin and one at the end.
@@ -24,12 +24,12 @@ def leaving_out(heads: Sequence[Head]) -> Iterator[None]:
     for head, covariance in zip(heads, given, strict=True):
         head.covariance = replace(covariance, eps=gaussian.eps_without_one(covariance.eps, head.count))
         head.finalise()
-        head.leaves_out = True
+        head.leaves_one_out = True
     try:
         yield
     finally:
         for head, covariance in zip(heads, given, strict=True):
-            head.covariance, head.leaves_out = covariance, False
+            head.covariance, head.leaves_one_out = covariance, False
             head.finalise()
 
 

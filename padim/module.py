@@ -1,5 +1,6 @@
 """Lightning glue: one epoch of updates, finalise in on_train_end, score in the test and predict steps."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
@@ -22,7 +23,7 @@ from padim.processes import gather, merge_ranks
 from padim.reduction import make_reduction
 
 
-class OneEpochModule(LightningModule):
+class OneEpochModule(LightningModule, ABC):
     """A model that is fitted by one epoch of updates, without a gradient; each process takes a share of the images.
 
     Attributes:
@@ -73,13 +74,13 @@ class OneEpochModule(LightningModule):
         self.log_dict(self.results, sync_dist=True)  # the same on all ranks
 
     @property
+    @abstractmethod
     def results(self) -> dict[str, float]:
         """The metrics, after a test."""
-        raise NotImplementedError
 
+    @abstractmethod
     def predictions(self, images: Tensor) -> dict[str, Prediction]:
         """What each head says of a batch of images."""
-        raise NotImplementedError
 
     def _conclude(self) -> None:
         self.tested = {name: evaluation.tested() for name, evaluation in self.evaluations.items()}

@@ -17,7 +17,7 @@ LAYERS = [
     {"padim.module"},
     {"padim.evaluation", "padim.model"},
     {"padim.data", "padim.decisions", "padim.metrics", "padim.sharing"},
-    {"padim.backbone", "padim.cells", "padim.heads", "padim.leaving_out", "padim.processes"},
+    {"padim.backbone", "padim.cells", "padim.heads", "padim.leave_one_out", "padim.processes"},
     {"padim.head", "padim.taps", "padim.weights"},
     {"padim.counting", "padim.whitening"},
     {"padim.statistics"},

@@ -7,7 +7,7 @@ from torch import Tensor
 from padim.covariance import Covariance
 from padim.grids import Grid
 from padim.heads import LayerSum
-from padim.leaving_out import leaving_out
+from padim.leave_one_out import leave_one_out
 from tests.reference import GRIDS
 from tests.test_head import feature_maps, fitted, reduce
 
@@ -28,7 +28,7 @@ def test_as_refitting_without_the_image(
     train = [x.to(dtype) for x in feature_maps(grids, images)]
     options = {"reduction": reduce(grids, "none" if dim is None else "random", dim)}
     head = fitted(grids, [train], dtype, **options)
-    with leaving_out([head]):
+    with leave_one_out([head]):
         found = head(train)
     for image in range(0, images, 7):
         others = [other for other in range(images) if other != image]
@@ -44,7 +44,7 @@ def test_as_refitting_without_the_image(
 
 def test_three_images_are_enough() -> None:
     train = [x.double() for x in feature_maps(GRIDS[0], 3)]
-    with leaving_out([head := fitted(GRIDS[0], [train], torch.float64)]):
+    with leave_one_out([head := fitted(GRIDS[0], [train], torch.float64)]):
         found = head(train)
     expected = fitted(GRIDS[0], [pick(train, [1, 2])], torch.float64)(pick(train, [0]))
     torch.testing.assert_close(found.anomaly_map[0], expected.anomaly_map[0], rtol=1e-10, atol=0)
@@ -54,7 +54,7 @@ def test_the_model_is_as_before_afterwards() -> None:
     train = feature_maps(GRIDS[0], 20)
     head = fitted(GRIDS[0], [train])
     before = head(train)
-    with leaving_out([head]):
+    with leave_one_out([head]):
         within = head(train)
     after = head(train)
     assert torch.equal(before.anomaly_map, after.anomaly_map)
@@ -65,7 +65,7 @@ def test_also_of_a_sum_of_layers() -> None:
     train = feature_maps(GRIDS[0], 12)
     layers = [fitted(GRIDS[0], [train], maps=[m]) for m in range(len(GRIDS[0]))]
     head = LayerSum(layers)
-    with leaving_out(head.members):
+    with leave_one_out(head.members):
         found = head(train)
     others = pick(train, list(range(1, 12)))
     expected = LayerSum([fitted(GRIDS[0], [others], maps=[m]) for m in range(len(GRIDS[0]))])(pick(train, [0]))
@@ -85,5 +85,5 @@ def test_also_of_a_sum_of_layers() -> None:
 )
 def test_what_it_cannot_do(options: dict, images: int, error: type[Exception], reason: str) -> None:
     head = fitted(GRIDS[0], [feature_maps(GRIDS[0], images)], **options)
-    with pytest.raises(error, match=reason), leaving_out([head]):
+    with pytest.raises(error, match=reason), leave_one_out([head]):
         pass

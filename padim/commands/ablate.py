@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -23,6 +23,7 @@ from padim.commands.finished import finishing, leave_out
 from padim.commands.output import write_csv, write_curves, write_json, write_predictions
 from padim.commands.run import peak_memory_mb, settle_image_size, test, write_skipped
 from padim.commands.tracking import logged_trainers
+from padim.commands.trainer import callbacks_of
 from padim.commands.wandb_run import WandbRun
 from padim.data.module import ImageDataModule
 from padim.evaluation import METRICS, Tested, explain
@@ -107,7 +108,7 @@ def one_pass(
     """Fit and test some heads, whose memory is free again afterwards; add what it took to the facts."""
     module = AblationModule(plain(config.backbone), cells, data.image_size, plain(config.anomaly_map))
     trainer, start = new_trainer(), time.perf_counter()
-    cast(Any, trainer).callbacks.append(progress)  # an attribute that Lightning does not declare
+    callbacks_of(trainer).append(progress)
     trainer.fit(module, data)
     fitted = time.perf_counter()
     test(trainer, module, data)

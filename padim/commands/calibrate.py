@@ -2,15 +2,16 @@
 
 import logging
 from contextlib import nullcontext
-from typing import Any, cast
+from typing import Any
 
 from pytorch_lightning import Callback, Trainer
 
 from padim.calibration import Calibration
+from padim.commands.trainer import callbacks_of
 from padim.data.module import ImageDataModule
 from padim.evaluation import scores_of
 from padim.head import Head
-from padim.leaving_out import leaving_out
+from padim.leave_one_out import leave_one_out
 from padim.module import PaDiMModule
 from padim.processes import gather
 
@@ -44,11 +45,10 @@ def calibrate(
     loader = data.calibration_dataloader() if source == "held_out" else data.train_dataloader()
     heads = [one for one in module.model.modules() if isinstance(one, Head)]
     kept = Scores()
-    callbacks = cast(Any, trainer).callbacks  # an attribute that Lightning does not declare
-    callbacks.append(kept)
-    with leaving_out(heads) if source == "leave_one_out" else nullcontext():
+    callbacks_of(trainer).append(kept)
+    with leave_one_out(heads) if source == "leave_one_out" else nullcontext():
         trainer.predict(module, loader, return_predictions=False)
-    callbacks.remove(kept)
+    callbacks_of(trainer).remove(kept)
     scores = [score for of_rank in gather(kept.values) for score in of_rank]
     try:
         return Calibration(scores, alpha, source, module.model.head.count)

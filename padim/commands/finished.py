@@ -3,7 +3,6 @@
 import gc
 import json
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities import rank_zero_only
+
+from padim.checkpoint import whole
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +63,5 @@ def _remove(path: Path) -> None:
 
 @rank_zero_only
 def _write(path: Path, content: str) -> None:
-    """Whole or not at all."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_text(content)
-    part.replace(path)
+    with whole(path) as part:
+        part.write_text(content)

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from padim.checkpoint import AtomicCheckpointIO, load_module, read_checkpoint
+from padim.checkpoint import load_module, save_changed
 from padim.commands.evaluate import PREPROCESSING
 from padim.module import PaDiMModule
 
@@ -15,10 +15,7 @@ def main() -> None:
         merged = merge(arguments.checkpoints)
     except (OSError, RuntimeError, TypeError, ValueError) as error:
         raise SystemExit(f"padim-merge: {error}") from None
-    checkpoint = read_checkpoint(arguments.checkpoints[0])
-    checkpoint["state_dict"] = merged.state_dict()
-    merged.on_save_checkpoint(checkpoint)
-    AtomicCheckpointIO().save_checkpoint(checkpoint, arguments.output)
+    save_changed(merged, arguments.checkpoints[0], arguments.output)
     print(f"{len(merged.images)} images of {len(arguments.checkpoints)} models are in {arguments.output}")
 
 

@@ -2,7 +2,7 @@
 
 import time
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -17,6 +17,7 @@ from padim.commands.finished import finishing, leave_out
 from padim.commands.objective import achieved, require_known
 from padim.commands.run import settle_image_size, test_and_report, write_skipped
 from padim.commands.tracking import logged_trainer
+from padim.commands.trainer import callbacks_of
 from padim.commands.wandb_run import WandbRun
 from padim.progress import Progress
 
@@ -49,7 +50,7 @@ def train(config: DictConfig, output_dir: Path, identity: dict[str, Any]) -> Non
     progress = Progress((output_dir / "progress").absolute(), identity, config.save_every)
     rank_zero_only(data.prepare_data)()  # before the clock starts; Lightning will find it done
     with logged_trainer(config, output_dir) as trainer:
-        cast(Any, trainer).callbacks.append(progress)  # an attribute that Lightning does not declare
+        callbacks_of(trainer).append(progress)
         start = time.perf_counter()
         try:
             trainer.fit(module, data)

@@ -1,15 +1,22 @@
 """The trainer of a run, once it is known that its processes will find one another."""
 
+from typing import Any, cast
+
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from hydra.utils import instantiate
 from omegaconf import DictConfig
-from pytorch_lightning import Trainer
+from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.plugins.environments import SLURMEnvironment
 
 from padim.checkpoint import AtomicCheckpointIO
 from padim.processes import require_tasks
+
+
+def callbacks_of(trainer: Trainer) -> list[Callback]:
+    """An attribute that Lightning does not declare."""
+    return cast(Any, trainer).callbacks
 
 
 def make_trainer(config: DictConfig, logger: Logger) -> Trainer:

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from padim.calibration import Calibration
-from padim.checkpoint import AtomicCheckpointIO, load_module, read_checkpoint
+from padim.checkpoint import load_module, save_changed
 from padim.commands.evaluate import PREPROCESSING
 from padim.data.decoding import read_content
 from padim.data.listing import list_images
@@ -38,10 +38,7 @@ def main() -> None:
             module.calibration = calibrated(module, arguments.calibrate, arguments.alpha)
     except (OSError, RuntimeError, ValueError) as error:
         raise SystemExit(f"padim-update: {error}") from None
-    checkpoint = read_checkpoint(arguments.checkpoint)
-    checkpoint["state_dict"] = module.state_dict()
-    module.on_save_checkpoint(checkpoint)
-    AtomicCheckpointIO().save_checkpoint(checkpoint, arguments.output)
+    save_changed(module, arguments.checkpoint, arguments.output)
     print(_summary(module, added, removed, arguments.output))
 
 

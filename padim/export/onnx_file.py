@@ -17,7 +17,7 @@ from torch.export import ExportedProgram
 from padim.export.facts import Facts, read_facts
 from padim.export.graph import free_axes
 from padim.export.predictor import GraphPredictor, Scored
-from padim.export.state import KEY
+from padim.export.state import KEY, require_file
 
 LARGEST = 2 * 10**9
 """Bytes in one file, which is one message of protobuf."""
@@ -60,8 +60,7 @@ def load_onnx(path: Path) -> GraphPredictor:
         FileNotFoundError: there is no such file.
         ValueError: it is no model of padim.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is no file; padim-export writes one")
+    require_file(path)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 4  # what is wrong is raised

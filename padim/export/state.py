@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
@@ -50,8 +49,7 @@ def load_safetensors(path: Path) -> PaDiMModule:
         FileNotFoundError: there is no such file.
         ValueError: it is no model of padim.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is no file; padim-export writes one")
+    require_file(path)
     try:
         with safe_open(path, framework="pt") as file:
             text = (file.metadata() or {}).get(KEY)
@@ -68,22 +66,22 @@ def load_safetensors(path: Path) -> PaDiMModule:
     return module
 
 
+def require_file(path: Path) -> None:
+    """Raise where there is no such file."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is no file; padim-export writes one")
+
+
 def _content(module: PaDiMModule, statistics: bool) -> dict[str, Any]:
     """What a checkpoint holds."""
     parameters = dict(cast(Mapping[str, Any], module.hparams))
     if statistics and not parameters["save_state"]:
         raise ValueError("this model has no statistics to keep: it was fitted with model.save_state=false")
-    parameters |= {"backbone": {**parameters["backbone"], "weights": None}, "save_state": statistics}
     state = module.state_dict()
-    return {
-        "hyper_parameters": parameters,
-        "config": module.config,
-        "images": [tuple(entry) for entry in module.images],
-        "calibration": asdict(module.calibration) if module.calibration else None,
-        "state_dict": {
-            name: state[name].contiguous() for name in state if statistics or ".statistics.levels." not in name
-        },
-    }
+    kept = {name: state[name].contiguous() for name in state if statistics or ".statistics.levels." not in name}
+    content = {"hyper_parameters": parameters | {"save_state": statistics}, "state_dict": kept}
+    module.on_save_checkpoint(content)
+    return content
 
 
 def _is_rows(name: str) -> bool:

@@ -8,13 +8,13 @@ made_with.json      what all of them were made with
 
 import csv
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from heapq import nlargest
 from pathlib import Path
 from typing import Any
 
+from padim.checkpoint import whole
 from padim.predict.images import Broken
 
 COLUMNS = ("path", "score", "p_value", "alarm", "level")
@@ -132,8 +132,5 @@ def _parsed(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _replace(path: Path, lines: Iterator[str] | list[str]) -> None:
-    """Whole or not at all."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with part.open("w") as file:
+    with whole(path) as part, part.open("w") as file:
         file.writelines(lines)
-    part.replace(path)

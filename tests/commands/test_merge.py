@@ -1,7 +1,6 @@
 """Models of disjoint images join into the model of all, exactly; what does not fit together is refused."""
 
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +8,7 @@ import torch
 
 from padim.checkpoint import read_checkpoint
 from padim.commands import evaluate, merge, train
+from tests.commands.model_files import refused, written
 from tests.commands.test_run import TINY, rows, run
 from tests.drawn import draw
 
@@ -35,20 +35,6 @@ def shards(root: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return [fit(root, folder / str(n), f"dataset.shard={n}/{SHARDS}") for n in range(1, SHARDS + 1)]
 
 
-def merged(monkeypatch: pytest.MonkeyPatch, output: Path, *checkpoints: Path) -> Path:
-    monkeypatch.setattr(sys, "argv", ["padim-merge", *map(str, checkpoints), f"--output={output}"])
-    merge.main()
-    return output
-
-
-def refused(monkeypatch: pytest.MonkeyPatch, output: Path, *checkpoints: Path) -> str:
-    """What the command says instead of writing anything."""
-    with pytest.raises(SystemExit) as error:
-        merged(monkeypatch, output, *checkpoints)
-    assert not output.exists()
-    return str(error.value)
-
-
 def assert_same_statistics(ours: Path, theirs: Path) -> None:
     states = [read_checkpoint(path)["state_dict"] for path in (ours, theirs)]
     counts = [int(state["model.head.statistics.count"]) for state in states]
@@ -63,7 +49,7 @@ def test_sixteen_shards_are_one_run(
     order: int, shards: list[Path], root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = fit(root, tmp_path / "whole")
-    output = merged(monkeypatch, tmp_path / "merged.ckpt", *shards[::order])
+    output = written(monkeypatch, merge.main, tmp_path / "merged.ckpt", *shards[::order])
     assert_same_statistics(output, whole)
     ours, theirs = read_checkpoint(output), read_checkpoint(whole)
     assert sorted(ours["images"]) == sorted(theirs["images"])
@@ -79,7 +65,7 @@ def test_a_shard_given_twice_is_refused(shards: list[Path], tmp_path: Path, monk
     """Under another name of the file as well."""
     copy = tmp_path / "copy.ckpt"
     shutil.copy(shards[2], copy)
-    said = refused(monkeypatch, tmp_path / "merged.ckpt", *shards[:4], copy)
+    said = refused(monkeypatch, merge.main, tmp_path / "merged.ckpt", *shards[:4], copy)
     assert said.startswith(f"padim-merge: {copy} does not join {shards[0]}: 3 images would count twice, such as ")
     assert "board/train/good/002.png" in said
 
@@ -92,7 +78,7 @@ def test_the_same_photo_under_another_name_is_refused(
     for number in (0, 1):
         shutil.copy(next(root.glob(f"*/board/train/good/00{number}.png")), elsewhere / f"other{number}.png")
     other = fit(elsewhere, tmp_path / "run", "dataset=folder", "dataset.resize=[72,72]", "dataset.image_size=[64,64]")
-    said = refused(monkeypatch, tmp_path / "merged.ckpt", shards[0], other)
+    said = refused(monkeypatch, merge.main, tmp_path / "merged.ckpt", shards[0], other)
     assert "1 images would count twice, such as" in said
     assert "other0.png" in said
 
@@ -118,7 +104,7 @@ def test_models_of_another_kind_are_refused(
     with monkeypatch.context() as patched:
         options = [f"output_dir={tmp_path}", f"dataset.root={root}", "dataset.shard=2/16", *plain, override]
         run(patched, train.main, *options)
-    assert reason in refused(monkeypatch, tmp_path / "merged.ckpt", shards[0], tmp_path / "padim.ckpt")
+    assert reason in refused(monkeypatch, merge.main, tmp_path / "merged.ckpt", shards[0], tmp_path / "padim.ckpt")
 
 
 @pytest.mark.parametrize("shard", ["0/4", "5/4", "1/0", "1", "a/b", "-1/4", "1.5/4"])
@@ -130,5 +116,5 @@ def test_impossible_shards(shard: str, root: Path, tmp_path: Path) -> None:
 def test_a_file_that_is_no_checkpoint(shards: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.save({}, tmp_path / "other.ckpt")
     assert "is not a checkpoint of padim" in refused(
-        monkeypatch, tmp_path / "merged.ckpt", shards[0], tmp_path / "other.ckpt"
+        monkeypatch, merge.main, tmp_path / "merged.ckpt", shards[0], tmp_path / "other.ckpt"
     )

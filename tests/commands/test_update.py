@@ -1,7 +1,6 @@
 """Images join a fitted model and leave it, exactly; nothing goes in twice, and only what is inside comes out."""
 
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +8,7 @@ import torch
 
 from padim.checkpoint import load_module, read_checkpoint
 from padim.commands import train, update
+from tests.commands.model_files import refused, written
 from tests.commands.test_run import TINY, run
 from tests.drawn import draw
 
@@ -39,19 +39,6 @@ def model(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return fit(photos / "a", tmp_path_factory.mktemp("a"), "calibration=leave_one_out")
 
 
-def updated(monkeypatch: pytest.MonkeyPatch, output: Path, *arguments: object) -> Path:
-    monkeypatch.setattr(sys, "argv", ["padim-update", *map(str, arguments), f"--output={output}"])
-    update.main()
-    return output
-
-
-def refused(monkeypatch: pytest.MonkeyPatch, output: Path, *arguments: object) -> str:
-    with pytest.raises(SystemExit) as error:
-        updated(monkeypatch, output, *arguments)
-    assert not output.exists()
-    return str(error.value)
-
-
 def assert_same_model(ours: Path, theirs: Path, bound: float = 1e-5) -> None:
     contents = [sorted(content for _, content in read_checkpoint(path)["images"]) for path in (ours, theirs)]
     assert contents[0] == contents[1]
@@ -68,19 +55,21 @@ def assert_same_model(ours: Path, theirs: Path, bound: float = 1e-5) -> None:
 
 def test_a_and_then_b_is_both(model: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     both = fit(photos / "both", tmp_path / "both")
-    assert_same_model(updated(monkeypatch, tmp_path / "new.ckpt", model, "--add", photos / "b"), both)
+    assert_same_model(written(monkeypatch, update.main, tmp_path / "new.ckpt", model, "--add", photos / "b"), both)
 
 
 def test_what_joins_can_leave_again(
     model: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    more = updated(monkeypatch, tmp_path / "more.ckpt", model, "--add", photos / "b")
+    more = written(monkeypatch, update.main, tmp_path / "more.ckpt", model, "--add", photos / "b")
     assert "4 images added, 0 taken out: 12 images are in" in capsys.readouterr().out
-    assert_same_model(updated(monkeypatch, tmp_path / "back.ckpt", more, "--remove", photos / "b"), model)
+    assert_same_model(written(monkeypatch, update.main, tmp_path / "back.ckpt", more, "--remove", photos / "b"), model)
     files = sorted((photos / "b").iterdir())
-    exchanged = updated(monkeypatch, tmp_path / "exchanged.ckpt", more, "--remove", *files[:2])
-    again = updated(monkeypatch, tmp_path / "again.ckpt", exchanged, "--remove", *files[2:], "--add", *files[:2])
-    expected = updated(monkeypatch, tmp_path / "expected.ckpt", model, "--add", *files[:2])
+    exchanged = written(monkeypatch, update.main, tmp_path / "exchanged.ckpt", more, "--remove", *files[:2])
+    again = written(
+        monkeypatch, update.main, tmp_path / "again.ckpt", exchanged, "--remove", *files[2:], "--add", *files[:2]
+    )
+    expected = written(monkeypatch, update.main, tmp_path / "expected.ckpt", model, "--add", *files[:2])
     assert_same_model(again, expected)
 
 
@@ -88,13 +77,15 @@ def test_other_images_void_the_threshold(
     model: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert load_module(model).calibration is not None
-    more = updated(monkeypatch, tmp_path / "more.ckpt", model, "--add", photos / "b")
+    more = written(monkeypatch, update.main, tmp_path / "more.ckpt", model, "--add", photos / "b")
     assert load_module(more).calibration is None
     inside, outside = (next((photos / name).iterdir()) for name in ("a", "b"))
-    as_many = updated(monkeypatch, tmp_path / "as_many.ckpt", model, "--add", outside, "--remove", inside)
+    as_many = written(monkeypatch, update.main, tmp_path / "as_many.ckpt", model, "--add", outside, "--remove", inside)
     assert load_module(as_many).calibration is None
     assert "it has no threshold: one of other images is void" in capsys.readouterr().out
-    calibrated = updated(monkeypatch, tmp_path / "new.ckpt", more, "--calibrate", photos / "other", "--alpha", 0.2)
+    calibrated = written(
+        monkeypatch, update.main, tmp_path / "new.ckpt", more, "--calibrate", photos / "other", "--alpha", 0.2
+    )
     calibration = load_module(calibrated).calibration
     assert calibration is not None
     assert (calibration.source, calibration.fitted, len(calibration.scores)) == ("held_out", 12, 8)
@@ -107,40 +98,40 @@ def test_nothing_goes_in_twice(model: Path, photos: Path, tmp_path: Path, monkey
     copy = tmp_path / "copy.png"
     shutil.copy(inside, copy)
     output = tmp_path / "new.ckpt"
-    said = refused(monkeypatch, output, model, "--add", photos / "b", copy)
+    said = refused(monkeypatch, update.main, output, model, "--add", photos / "b", copy)
     assert said == (
         f"padim-update: 1 images would count twice, such as {inside.name} and {copy}, whose content is the same; "
         "leave them out"
     )
     twin = tmp_path / "twin.png"
     shutil.copy(next((photos / "b").iterdir()), twin)
-    assert "1 images would count twice" in refused(monkeypatch, output, model, "--add", photos / "b", twin)
-    assert "8 images would count twice" in refused(monkeypatch, output, model, "--calibrate", photos / "a")
+    assert "1 images would count twice" in refused(monkeypatch, update.main, output, model, "--add", photos / "b", twin)
+    assert "8 images would count twice" in refused(monkeypatch, update.main, output, model, "--calibrate", photos / "a")
 
 
 def test_only_what_is_inside_comes_out(
     model: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     output, outside = tmp_path / "new.ckpt", next((photos / "b").iterdir())
-    said = refused(monkeypatch, output, model, "--remove", photos / "a", outside)
+    said = refused(monkeypatch, update.main, output, model, "--remove", photos / "a", outside)
     assert said == f"padim-update: cannot take out {outside}: its content is not in the model"
     files = sorted((photos / "a").iterdir())
-    assert "at least 2 images, found 1" in refused(monkeypatch, output, model, "--remove", *files[:7])
+    assert "at least 2 images, found 1" in refused(monkeypatch, update.main, output, model, "--remove", *files[:7])
 
 
 def test_an_image_with_other_views_does_not_come_out(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     turned = fit(photos / "a", tmp_path / "run", "augmentation=light")
-    said = refused(monkeypatch, tmp_path / "new.ckpt", turned, "--remove", photos / "a")
+    said = refused(monkeypatch, update.main, tmp_path / "new.ckpt", turned, "--remove", photos / "a")
     assert "its content is in the model 4 times, as other views or copies" in said
 
 
 def test_nothing_to_do(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: object) -> None:
-    assert refused(monkeypatch, tmp_path / "new.ckpt", model) == "2"
+    assert refused(monkeypatch, update.main, tmp_path / "new.ckpt", model) == "2"
 
 
 def test_a_model_without_its_statistics(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bare = fit(photos / "a", tmp_path / "run", "model.save_state=false")
-    said = refused(monkeypatch, tmp_path / "new.ckpt", bare, "--add", photos / "b")
+    said = refused(monkeypatch, update.main, tmp_path / "new.ckpt", bare, "--add", photos / "b")
     assert "has overwritten its statistics" in said
