@@ -27,7 +27,7 @@ class Calibration:
         fitted: how many images the model was fitted to. Of another number it is another model's.
 
     Raises:
-        ValueError: alpha is no rate, or asks for more images than there are.
+        ValueError: alpha is no rate, or asks for more images than there are, or a score is no number.
     """
 
     scores: Sequence[float]
@@ -38,17 +38,23 @@ class Calibration:
     def __post_init__(self) -> None:
         needed, found = images_needed(self.source, self.alpha), len(self.scores)
         if found < needed:
+            possible = math.ceil(1000 / (found + 1)) / 1000
             raise ValueError(
                 f"a false-alarm rate of calibration.alpha={self.alpha} needs {needed} calibration images, found "
-                f"{found}, {needed - found} too few: raise dataset.calibration_fraction, add normal images, or set "
-                f"calibration.alpha={1 / (found + 1):.2g} or more"
+                f"{found}, {needed - found} too few: raise dataset.calibration_fraction, add normal images"
+                + (f", or set calibration.alpha={possible:g} or more" if found else "")
+            )
+        if odd := [score for score in self.scores if not math.isfinite(score)]:
+            raise ValueError(
+                f"{len(odd)} of {found} calibration scores are not finite, such as {odd[0]}: the model or its weights "
+                "are broken"
             )
 
     @property
     def threshold(self) -> float:
-        """The k-th smallest score, k = ceil((n + 1)(1 - alpha)); an image above it raises an alarm."""
-        k = math.ceil((len(self.scores) + 1) * (1 - _exact(self.alpha)))
-        return sorted(self.scores)[k - 1]
+        """The k-th smallest score, n + 1 - k = floor((n + 1) alpha); an image above it raises an alarm."""
+        n = len(self.scores)
+        return sorted(self.scores)[n - _most(n + 1, self.alpha)]
 
     def p_value(self, score: float) -> float:
         """(1 + #{s_i >= score}) / (n + 1): at most alpha exactly where the score is above the threshold."""
@@ -61,9 +67,11 @@ def images_needed(source: str, alpha: float) -> int:
         raise ValueError(f"unknown calibration.source={source}; known are {', '.join(SOURCES)}")
     if not 0 < alpha < 1:
         raise ValueError(f"calibration.alpha={alpha}; a false-alarm rate must be above 0 and below 1")
-    return math.ceil(1 / _exact(alpha)) - 1
+    most = math.floor(1 / Fraction(alpha))
+    return most - 1 if _most(most, alpha) else most
 
 
-def _exact(alpha: float) -> Fraction:
-    """The number as it is written: (n + 1)(1 - 0.05) shall be 19 for n = 19, not a hair above."""
-    return Fraction(str(alpha))
+def _most(count: int, alpha: float) -> int:
+    """The highest j for which j / count, as a float, is at most alpha: of 20 at 0.05 it is 1, as it is written."""
+    j = math.floor(count * Fraction(alpha))
+    return j + 1 if (j + 1) / count <= alpha else j

@@ -12,7 +12,7 @@ Only the rows of the scatter matrix that belong to the own channels are kept: th
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 
@@ -20,7 +20,7 @@ from torch import Tensor
 class Moments:
     """Count, mean and scatter of the embeddings at P positions.
 
-    With ``count == 0`` it is the identity of the group; the tensors then hold no information (NaN is fine).
+    With ``count == 0`` it is the identity of the group; the tensors then hold no information: NaN is fine.
 
     Attributes:
         count: N, the number of images.
@@ -42,12 +42,12 @@ class NotPositiveDefiniteError(ValueError):
 
 
 def identity(positions: int, own: int, channels: int) -> Moments:
-    """The moments of no image at all, ready to be updated in place."""
-    return Moments(
-        count=0,
-        mean=torch.full((positions, channels), torch.nan, dtype=torch.float64),
-        scatter=torch.full((positions, own, channels), torch.nan),
-    )
+    """The moments of no image at all, ready to be updated in place.
+
+    Not filled: memory that nobody has written costs nothing, and a checkpoint brings its own.
+    """
+    mean = torch.empty(positions, channels, dtype=torch.float64)
+    return Moments(count=0, mean=mean, scatter=torch.empty(positions, own, channels))
 
 
 def update(moments: Moments, embeddings: Float[Tensor, "P B D"]) -> Moments:
@@ -141,16 +141,26 @@ def leave_one_out(squared: Float[Tensor, "B L *P"], count: int) -> Float[Tensor,
     Args:
         squared: of images that are in the statistics, coarse levels first.
         count: N, at least 3.
+
+    Raises:
+        ValueError: of some distance nothing is left but rounding.
     """
     ratio = count / (count - 1)
     m = squared.cumsum(1)
-    up_to_level = ratio**2 * (count - 2) / (count - 1) * m / (1 - ratio / (count - 1) * m)
+    rest = 1 - ratio / (count - 1) * m
+    if (rest <= 64 * torch.finfo(m.dtype).eps).any():
+        raise ValueError(
+            f"of {count} images some are so far from the others that float32 cannot tell how far (1 - c m is "
+            f"{float(rest.min()):.1g}): raise covariance.eps, give more images, or hold images out "
+            "(calibration.source=held_out)"
+        )
+    up_to_level = ratio**2 * (count - 2) / (count - 1) * m / rest
     return torch.cat([up_to_level[:, :1], up_to_level.diff(dim=1)], 1)
 
 
 def whiten(
     covariance: Float[Tensor, "Q K d D"], coarser: Float[Tensor, "Q C C"]
-) -> tuple[Float[Tensor, "Q K d D"], Int[Tensor, "Q K"]]:
+) -> tuple[Float[Tensor, "Q K d D"], Bool[Tensor, "Q K"]]:
     """Own rows of ``L^-1``, L the Cholesky factor of Sigma, given those of all coarser channels.
 
     The K positions of a group share the coarser factor, so their rows are folded into one matrix product.
@@ -162,7 +172,8 @@ def whiten(
     Returns:
         The rows ``[-L_d^-1 L_dC W, L_d^-1]``, where ``L_dC = Sigma_dC W^T`` and ``L_d L_d^T = Sigma_dd - L_dC L_dC^T``,
         the Schur complement: the covariance of the own channels given the coarser ones. And, for each position,
-        0 or the order of the leading minor of that complement which is not positive definite.
+        whether there are no such rows: that complement is not positive definite, or not by more than one rounding of
+        the covariance.
     """
     groups, members, own, channels = covariance.shape
     coarse = channels - own
@@ -171,7 +182,9 @@ def whiten(
     regression = (factor @ coarser).view(groups, members, own, coarse)
     factor = factor.view(groups, members, own, coarse)
     schur = covariance[..., coarse:] - factor @ factor.mT  # (Q, K, d, d)
-    triangle, failed = torch.linalg.cholesky_ex(schur)
+    triangle, info = torch.linalg.cholesky_ex(schur)
+    pivots, variances = (x.diagonal(dim1=-2, dim2=-1) for x in (triangle, covariance[..., coarse:]))
+    failed = (info > 0) | ~(pivots.square() > torch.finfo(schur.dtype).eps * variances).all(-1)  # also inf and NaN
     eye = torch.eye(own, dtype=schur.dtype, device=schur.device).expand_as(schur)
     rows = torch.linalg.solve_triangular(triangle, torch.cat([-regression, eye], -1), upper=False)
     return rows, failed

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 from functools import partial
-from typing import NamedTuple, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -11,28 +11,16 @@ from torch import Tensor, nn
 from padim import gaussian, pyramid, scoring
 from padim.counting import fold, merge
 from padim.covariance import ALL, Covariance
+from padim.derivation import State
 from padim.embedding import Embedding, counted
 from padim.grids import Grid, plan_levels
+from padim.precision import full_precision
 from padim.reduction import Reduction, make_reduction
+from padim.scoring import Prediction
 from padim.statistics import Statistics
 from padim.whitening import LevelWhitening
 
 log = logging.getLogger(__name__)
-
-
-class Prediction(NamedTuple):
-    """What a head says of a batch of images.
-
-    Attributes:
-        score: (B,) the maximum of the anomaly map.
-        anomaly_map: (B, H, W) smoothed Mahalanobis distance (not squared) at the image's size.
-        level_distances: of each level, coarse first, (B, h, w): |z_l|^2 / M on the finest grid, which sum to the
-            distance M. Of a :class:`padim.heads.LayerSum`: the distance of each layer on that layer's own grid.
-    """
-
-    score: Tensor
-    anomaly_map: Tensor
-    level_distances: tuple[Tensor, ...]
 
 
 class Head(nn.Module):
@@ -131,8 +119,6 @@ class Head(nn.Module):
         self.require_state()
         if self.count < 2:
             raise ValueError(f"a covariance needs at least 2 images, found {self.count}; give more training images")
-        state = self.statistics.derive(self.embedding, self.plan)
-        self.fitted.fill_(0 if self.save_state else -1)  # -1: the statistics may be being overwritten
         if len(self.plan) > len(self.levels):
             log.info(
                 "With this reduction or covariance the positions under a coarse one share nothing: %d levels become "
@@ -141,16 +127,23 @@ class Head(nn.Module):
                 *self.embedding.plan[0].grid,
                 self.nbytes / 1e6,
             )
+        with full_precision(self.fitted.device):
+            state = self.statistics.derive(self.embedding, self.plan)
+            self.fitted.fill_(0 if self.save_state else -1)  # -1: the statistics may be being overwritten
+            self._whiten(state)
+        if not self.save_state:
+            self.statistics.drop()
+        self.fitted.fill_(self.count)
+
+    def _whiten(self, state: State) -> None:
         expendable = not self.save_state or not self.statistics.embedding.is_like(self.embedding)
         for i, level in enumerate(self.levels):
             coarser = [lower.whitening for lower in self.levels[:i]]
             if self.covariance.shared:
-                level.fit(state.moments[i], self.covariance, coarser, self.embedding.ancestry[i], expendable)
+                grid = self.embedding.plan[i].grid
+                level.fit(state.moments[i], self.covariance, coarser, self.embedding.ancestry[i], grid, expendable)
             else:
                 level.fit_dense(state, self.covariance)
-        if not self.save_state:
-            self.statistics.drop()
-        self.fitted.fill_(self.count)
 
     def forward(self, features: Sequence[Tensor]) -> Prediction:
         """Score a batch; the distances are PaDiM's equation 2."""
@@ -159,7 +152,8 @@ class Head(nn.Module):
                 f"the model is not fitted to the {self.count} images in its statistics; call update() with normal "
                 "images, then finalise(), and finalise() again after every change"
             )
-        squared = self._squared_distances(self.embedding(features))
+        with full_precision(self.fitted.device):
+            squared = self._squared_distances(self.embedding(features))
         if self.leaves_one_out:
             squared = gaussian.leave_one_out(squared, self.count)
         distance = squared.sum(1).sqrt()
@@ -171,9 +165,20 @@ class Head(nn.Module):
         """The level distances at the image's size, (B, L, H, W): they add up to the anomaly map."""
         return self.smooth(torch.stack(prediction.level_distances, 1))
 
+    def level_parts(self, prediction: Prediction, pixels: Tensor) -> Tensor:
+        """The level maps at one pixel of each image, (B, L), without the rest of them.
+
+        Args:
+            pixels: (B, 2), row and column.
+        """
+        rows, columns = self.rows[pixels[:, 0]], self.columns[pixels[:, 1]]  # (B, h), (B, w)
+        with full_precision(self.fitted.device):
+            return torch.einsum("bh,blhw,bw->bl", rows, torch.stack(prediction.level_distances, 1), columns)
+
     def smooth(self, distances: Tensor) -> Tensor:
         """Bring distances on the finest grid, (..., h, w), to the image's size, (..., H, W)."""
-        return scoring.anomaly_map(distances, self.rows, self.columns)
+        with full_precision(self.fitted.device):
+            return scoring.anomaly_map(distances, self.rows, self.columns)
 
     def _squared_distances(self, own: list[Tensor]) -> Tensor:
         """|z_l|^2 of every level on the finest grid, (B, L, h, w)."""

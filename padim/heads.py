@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from padim import gaussian
 from padim.counting import fold, merge
 from padim.gaussian import NotPositiveDefiniteError
-from padim.head import Head, Prediction
+from padim.head import Head
 from padim.reduction import Reduction
-from padim.scoring import image_score
+from padim.scoring import Prediction, image_score
 from padim.statistics import Statistics
 
 
@@ -79,6 +79,11 @@ class LayerSum(HeadGroup):
         """The anomaly maps of the layers, (B, L, H, W)."""
         pairs = zip(self.members, prediction.level_distances, strict=True)
         return torch.stack([head.smooth(distance) for head, distance in pairs], 1)
+
+    def level_parts(self, prediction: Prediction, pixels: Tensor) -> Tensor:
+        """The anomaly maps of the layers at one pixel of each image, (B, L)."""
+        alone = [prediction._replace(level_distances=(distance,)) for distance in prediction.level_distances]
+        return torch.cat([head.level_parts(one, pixels) for head, one in zip(self.members, alone, strict=True)], 1)
 
 
 class Part(NamedTuple):

@@ -1,7 +1,7 @@
-"""How much memory there is."""
+"""How much memory there is, and whether it is enough."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 
@@ -16,6 +16,23 @@ def available(root: Path = Path("/")) -> int:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     fields = dict(line.split(":", 1) for line in machine.read_text().splitlines())
     return min([1024 * int(fields["MemAvailable"].split()[0]), *_left_in_groups(root)])
+
+
+def require(who: str, parts: Mapping[str, int], advice: str) -> None:
+    """Raise, before anything is computed, where something needs more memory than there is.
+
+    Args:
+        who: needs it, with the verb: ``2 heads need``.
+        parts: bytes, by what they are for.
+        advice: what to do.
+
+    Raises:
+        MemoryError: it is so.
+    """
+    needed, free = sum(parts.values()), available()
+    if needed > free:
+        shares = ", ".join(f"{size / 1e9:.1f} for {what}" for what, size in parts.items())
+        raise MemoryError(f"{who} {needed / 1e9:.1f} GB ({shares}) and {free / 1e9:.1f} GB are free: {advice}")
 
 
 def _left_in_groups(root: Path) -> Iterator[int]:

@@ -75,6 +75,7 @@ def whiten_level(
     covariance: Callable[[Int[Tensor, "Q K"]], Float[Tensor, "Q K d D"]],
     coarser: Sequence[Float[Tensor, "_ _ _"]],
     ancestry: Int[Tensor, "C P"],
+    grid: Grid,
     out: Float[Tensor, "P d D"],
 ) -> None:
     """Write one level's whitening rows, given those of all coarser levels.
@@ -83,7 +84,11 @@ def whiten_level(
         covariance: own rows of the covariance at some positions.
         coarser: whitening rows of the coarser levels, (P_k, d_k, D_k), coarse to fine.
         ancestry: (coarser levels, P) the coarser position that covers each position of this level.
+        grid: of the level, for messages.
         out: may be what ``covariance`` reads from: no position is read after it is written.
+
+    Raises:
+        NotPositiveDefiniteError: naming the first position, and what to do.
     """
     positions, own, channels = out.shape
     parent = ancestry[-1] if len(ancestry) else torch.arange(positions, device=out.device)
@@ -94,7 +99,9 @@ def whiten_level(
         factor = _coarse_factor(coarser, [index[members[:, 0]] for index in ancestry], channels - own, rows)
         white, failed = whiten(rows, factor)
         if failed.any():
-            raise _failure(rows[failed > 0][0], int((failed > 0).sum()), int(members[failed > 0][0]))
+            row, column = divmod(int(members[failed][0]), grid[1])
+            where = f"level {len(ancestry)}, row {row}, column {column} of its {grid[0]} x {grid[1]} grid"
+            raise NotPositiveDefiniteError(_failure(rows[failed][0], where))
         out[members] = white.to(out.dtype)
 
 
@@ -109,15 +116,22 @@ def _coarse_factor(coarser: Sequence[Tensor], index: Sequence[Tensor], channels:
     return factor
 
 
-def _failure(rows: Tensor, positions: int, first: int) -> NotPositiveDefiniteError:
+def _failure(rows: Tensor, where: str) -> str:
+    """Why the own rows (d, D) of a covariance have no Cholesky factor."""
+    own, channels = rows.shape
     if not rows.isfinite().all():
-        return NotPositiveDefiniteError(
-            f"the statistics at position {first} are not finite; the backbone gave NaN or infinite features: "
-            "check its weights and the images"
+        return (
+            f"the statistics are not finite at {where}: the squares of the features are beyond {rows.dtype}; check the "
+            "network's weights"
         )
-    return NotPositiveDefiniteError(
-        f"the covariance is not positive definite at {positions} positions, first at {first}; "
-        "raise covariance.eps, or, if images were removed, check that they had gone in"
+    low, high = map(float, rows[:, channels - own :].diagonal().aminmax())
+    rounding = 4 * channels * torch.finfo(rows.dtype).eps * high
+    if low < -abs(rounding):
+        return f"a variance is {low:.3g}, below 0, at {where}: images were removed that had never gone in; fit again"
+    enough = rounding or 0.01  # where there is no variance at all
+    return (
+        f"the covariance is not positive definite at {where}, where variances reach {high:.3g}: raise covariance.eps, "
+        f"to {enough:.1g} for instance, or, if images were removed, check that they had gone in"
     )
 
 

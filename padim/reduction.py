@@ -110,7 +110,7 @@ class Projection(nn.Module):
     """One feature map as vectors at its positions, each times a constant matrix.
 
     Keeping some channels is a product with a one-hot matrix: out of channels-last maps several times faster than
-    indexing.
+    indexing. Half precision ends here: the statistics' type is that of the matrix.
     """
 
     matrix: Tensor
@@ -122,5 +122,5 @@ class Projection(nn.Module):
         self.register_buffer("matrix", matrix.clone())
 
     def forward(self, features: Float[Tensor, "B C h w"]) -> Float[Tensor, "P B d"]:
-        vectors = features.permute(2, 3, 0, 1).flatten(0, 1)
+        vectors = features.to(self.matrix.dtype).permute(2, 3, 0, 1).flatten(0, 1)
         return vectors if self.keeps_all else vectors @ self.matrix

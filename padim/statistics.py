@@ -11,6 +11,7 @@ from padim.derivation import State, covers
 from padim.embedding import Embedding
 from padim.gaussian import Moments
 from padim.grids import Level, plan_levels
+from padim.precision import full_precision, require_finite
 
 Change = Callable[[Moments, Tensor], Moments]
 """:func:`padim.gaussian.update` or :func:`padim.gaussian.remove`."""
@@ -78,9 +79,21 @@ class Statistics(nn.Module):
         return [level.at(int(self.count), like) for level in self.levels]
 
     def vectors(self, features: Sequence[Tensor], change: Change) -> list[Tensor]:
-        """Own vectors of a batch on each level; raises where the change would, before anything changes."""
-        own = self.embedding(features)
+        """Own vectors of a batch on each level; raises where the change would, before anything changes.
+
+        Raises:
+            ValueError: the features are not finite, or the change is not possible.
+            TypeError: the statistics have been cast to another type.
+        """
+        with full_precision(self.count.device):
+            own = self.embedding(features)
+        require_finite(own)
         for moments in self.moments:
+            if moments.mean.dtype != torch.float64:
+                raise TypeError(
+                    f"the means of the statistics are {moments.mean.dtype}, in which they drift; leave the model in "
+                    "the types that it was made in (trainer.precision=bf16-mixed changes those of its network alone)"
+                )
             change(moments.at(slice(0)), own[0].new_empty(0, own[0].shape[1], moments.mean.shape[1]))
         return own
 

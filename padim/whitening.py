@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from padim import derivation, pyramid
-from padim.covariance import Covariance
+from padim.covariance import ALL, Covariance
 from padim.derivation import State
 from padim.gaussian import Moments
+from padim.grids import Grid
 
 
 class LevelWhitening(nn.Module):
@@ -29,6 +30,7 @@ class LevelWhitening(nn.Module):
         covariance: Covariance,
         coarser: Sequence[Tensor],
         ancestry: Tensor,
+        grid: Grid,
         expendable: bool,
     ) -> None:
         """Whiten a level of a pyramid.
@@ -38,6 +40,7 @@ class LevelWhitening(nn.Module):
             covariance: an estimate that is shared under a coarse position.
             coarser: whitening rows of the coarser levels.
             ancestry: (coarser levels, P) the coarser position that covers each position of this level.
+            grid: of the level.
             expendable: the scatter may be overwritten, and its memory kept.
         """
         if expendable:
@@ -46,7 +49,7 @@ class LevelWhitening(nn.Module):
         def rows(positions: Tensor) -> Tensor:
             return covariance.estimate(moments.scatter[positions], moments.count)
 
-        pyramid.whiten_level(rows, coarser, ancestry, self.whitening)
+        pyramid.whiten_level(rows, coarser, ancestry, grid, self.whitening)
         self._set_bias(moments.mean)
 
     def fit_dense(self, state: State, covariance: Covariance) -> None:
@@ -59,7 +62,8 @@ class LevelWhitening(nn.Module):
             return covariance.estimate(scatter, count)[:, None]
 
         no_coarser = torch.empty(0, len(means), dtype=torch.long, device=means.device)
-        pyramid.whiten_level(rows, [], no_coarser, self.whitening)
+        grid = (1, 1) if covariance.pool == ALL else state.plan[-1].grid
+        pyramid.whiten_level(rows, [], no_coarser, grid, self.whitening)
         self._set_bias(means)
 
     def _set_bias(self, mean: Tensor) -> None:

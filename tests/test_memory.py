@@ -1,5 +1,6 @@
 """How much memory there is."""
 
+import re
 from pathlib import Path
 
 import psutil
@@ -36,3 +37,13 @@ def test_limits_of_control_groups(groups: dict[str, tuple[object, int, int]], le
         (folder / "memory.current").write_text(f"{used * GIB}\n")
         (folder / "memory.stat").write_text(f"anon 1\ninactive_file {files * GIB}\n")
     assert memory.available(tmp_path) == left * GIB
+
+
+def test_what_is_too_large_is_told_of_what_it_consists(monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = {"the statistics": 3 * 10**9, "their whitening": 10**9}
+    monkeypatch.setattr(memory, "available", lambda: 4 * 10**9)
+    memory.require("it needs", parts, "take less")
+    monkeypatch.setattr(memory, "available", lambda: 39 * 10**8)
+    said = "it needs 4.0 GB (3.0 for the statistics, 1.0 for their whitening) and 3.9 GB are free: take less"
+    with pytest.raises(MemoryError, match=re.escape(said)):
+        memory.require("it needs", parts, "take less")

@@ -1,5 +1,7 @@
 """Up-sampling and smoothing as one matrix per axis."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -44,5 +46,6 @@ def test_the_score_is_the_maximum_of_the_smoothed_map() -> None:
 def test_bad_values() -> None:
     with pytest.raises(ValueError, match="unknown interpolation 'nearest'; known are bicubic, bilinear"):
         scoring.smoothing_matrix(8, 4, 4.0, "nearest")
-    with pytest.raises(ValueError, match="sigma is -1"):
-        scoring.smoothing_matrix(8, 4, -1.0, "bicubic")
+    for sigma in (-1.0, 8.5, 1e40, float("nan")):
+        with pytest.raises(ValueError, match=f"sigma is {re.escape(str(sigma))} pixels; .* to 8, the side"):
+            scoring.smoothing_matrix(8, 4, sigma, "bicubic")
