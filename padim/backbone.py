@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from padim.grids import Grid
 from padim.taps import cut, tap_names
-from padim.weights import fill, held_by_files, read_weights
+from padim.weights import fill, held_by_files, read_weights, require_memory
 
 
 class Backbone(nn.Module):
@@ -55,6 +55,7 @@ class Backbone(nn.Module):
         build = partial(timm.create_model, tagged, **options)
         with torch.device("meta"), _explained(tagged, image_size, native_size(name, tag)):
             model = build().eval()
+            require_memory(tagged, model)
             _check_patches(model, image_size)
             trained_on, in_file = timm.data.resolve_model_data_config(model), held_by_files(model)
             self.taps = tap_names(model, stages, taps)

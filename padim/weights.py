@@ -5,7 +5,6 @@ import math
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import safetensors.torch
@@ -13,6 +12,10 @@ import torch
 from safetensors import SafetensorError
 from timm.layers import resample_abs_pos_embed
 from torch import Tensor, nn
+
+from padim import memory
+from padim.untrusted import reason
+from padim.untrusted_tensors import read_tensors, require_dense
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +28,12 @@ def held_by_files(network: nn.Module) -> dict[str, bool]:
     """Names of all tensors of the network: whether files hold them. They do not hold what the network computes."""
     state = network.state_dict()
     return {key: key in state for key in _tensors(network)}
+
+
+def require_memory(name: str, network: nn.Module) -> None:
+    """Raise where a network, here without its weights, needs more memory than there is."""
+    size = sum(tensor.nbytes for tensor in _tensors(network).values())
+    memory.require(f"{name} needs", {"its weights": size}, "take a smaller network, or another machine")
 
 
 def read_weights(name: str, weights: str, seed: int, build: Build, model: Any) -> Weights:
@@ -57,23 +66,29 @@ def fill(network: nn.Module, weights: Weights | None, in_file: dict[str, bool], 
     if weights is None:
         nan = {key: torch.nan if value.is_floating_point() else 0 for key, value in own.items()}
         weights = {key: torch.full_like(own[key], value, device="cpu") for key, value in nan.items()}
+    _check(weights, own, set(in_file), source)
     if not constants <= set(weights):
         weights = weights | {key: value for key, value in _tensors(_draw(build, seed=0)).items() if key in constants}
-    _check(weights, own, set(in_file), source)
     for key in constants:
         module, _, buffer = key.rpartition(".")
         network.get_submodule(module).register_buffer(buffer, weights[key], persistent=False)
     counters = {key: torch.tensor(0) for key in network.state_dict() if key not in own}
-    network.load_state_dict({key: weights[key] for key in own} | counters, assign=True)
+    network.load_state_dict({key: weights[key].to(own[key].dtype) for key in own} | counters, assign=True)
 
 
 def _check(weights: Weights, own: Weights, known: set[str], source: str) -> None:
     wrong = [f"{key} is missing" for key in own if key not in weights]
     wrong += [f"{key} is unknown" for key in weights if key not in known]
+    given = {key: (weights[key], value) for key, value in own.items() if key in weights}
     wrong += [
-        f"{key} has shape {tuple(weights[key].shape)}, not {tuple(own[key].shape)}"
-        for key in own
-        if key in weights and weights[key].shape != own[key].shape
+        f"{key} has shape {tuple(found.shape)}, not {tuple(value.shape)}"
+        for key, (found, value) in given.items()
+        if found.shape != value.shape
+    ]
+    wrong += [
+        f"{key} is {found.dtype}, not {value.dtype}"
+        for key, (found, value) in given.items()
+        if found.is_floating_point() != value.is_floating_point()
     ]
     if wrong:
         raise ValueError(
@@ -109,22 +124,23 @@ def _download(name: str, build: Build) -> Weights:
 def _read_file(path: Path) -> Weights:
     if not path.is_file():
         raise FileNotFoundError(f"backbone.weights={path} is no file; allowed are imagenet, random or a path")
-    read: Callable[[Path], Weights]
+    read: Callable[[Path], Any]
     match path.suffix:
         case ".safetensors":
             read = safetensors.torch.load_file
         case ".pth" | ".pt":
-            read = partial(torch.load, map_location="cpu", weights_only=True)
+            read = read_tensors
         case suffix:
             raise ValueError(f"backbone.weights={path} ends in {suffix!r}; allowed are .safetensors and .pth")
     try:
         content = read(path)
-    except (SafetensorError, UnpicklingError, RuntimeError, EOFError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"cannot read the weights {path} ({reason}); give a state dict, saved whole") from error
-    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
-        found = f"the keys {', '.join(map(str, content))}" if isinstance(content, dict) else type(content).__name__
-        raise ValueError(f"{path} holds {found}; it must be the state dict itself, names to tensors")
+        if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+            keys = f"the keys {', '.join(map(str, [*content][:5]))}" if isinstance(content, dict) else None
+            raise ValueError(f"it holds {keys or type(content).__name__}")
+        require_dense(content)
+    except (SafetensorError, ValueError) as error:
+        said = f"cannot read the weights {path} ({reason(error)}); give the state dict itself, names to tensors"
+        raise ValueError(said) from error
     return content
 
 
@@ -135,7 +151,8 @@ def _at_image_size(weights: Weights, model: Any) -> Weights:
     if old is None or new is None or old.ndim != 3 or new.ndim != 3 or old.shape[2] != new.shape[2]:
         return weights
     prefix = 0 if getattr(model, "no_embed_class", False) else getattr(model, "num_prefix_tokens", 1)
-    if math.isqrt(old.shape[1] - prefix) ** 2 != old.shape[1] - prefix:
+    positions = old.shape[1] - prefix
+    if positions < 1 or math.isqrt(positions) ** 2 != positions:
         return weights  # no square: right as it is, or refused for its shape
     grid = list(model.patch_embed.grid_size)
     return weights | {"pos_embed": resample_abs_pos_embed(old, new_size=grid, num_prefix_tokens=prefix)}

@@ -89,7 +89,7 @@ def test_weights_that_are_no_weights(tmp_path: Path) -> None:
 def test_weights_that_are_nested_or_no_state_dict(tmp_path: Path) -> None:
     for content, found in (({"state_dict": {}, "epoch": 3}, "the keys state_dict, epoch"), (torch.zeros(2), "Tensor")):
         torch.save(content, tmp_path / "weights.pth")
-        with pytest.raises(ValueError, match=f"weights.pth holds {found}; it must be the state dict itself"):
+        with pytest.raises(ValueError, match=rf"weights.pth \(it holds {found}\); give the state dict itself"):
             Backbone("resnet18", (1,), SIZE, weights=str(tmp_path / "weights.pth"))
 
 

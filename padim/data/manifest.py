@@ -10,6 +10,8 @@ from padim.data.layout import Layout
 from padim.data.samples import Sample
 
 COLUMNS = ("path", "split", "kind", "label", "mask")
+LONGEST = 4096
+"""Characters of a value."""
 LAYOUT = Layout("""  path                 of the image
   split                train or test
   kind                 good, or the name of the defect; in training always good
@@ -43,21 +45,26 @@ def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
     for number, row in read(path, LAYOUT.lines(path)):
         where = f"{path}, line {number}"
         _require_known(row, where)
+        if any(isinstance(value, list | dict) or len(str(value)) > LONGEST for value in row.values()):
+            raise LAYOUT.wrong(f"{where}: a value that is no text, or has more than {LONGEST} characters")
         yield where, {name: str(value).strip() for name, value in row.items() if value not in (None, "")}
 
 
 def _csv_rows(path: Path, lines: Iterator[str]) -> Iterator[tuple[int, dict[str, Any]]]:
     reader = csv.DictReader(lines)
-    _require_known(reader.fieldnames or [], f"{path}, line 1")
-    for row in reader:
-        yield reader.line_num, row
+    try:
+        _require_known(reader.fieldnames or [], f"{path}, line 1")
+        for row in reader:
+            yield reader.line_num, row
+    except csv.Error as error:
+        raise LAYOUT.wrong(f"{path}, line {reader.line_num + 1}: no CSV ({error})") from error
 
 
 def _json_rows(path: Path, lines: Iterator[str]) -> Iterator[tuple[int, dict[str, Any]]]:
     for number, line in enumerate(lines, start=1):
         try:
             row = json.loads(line) if line.strip() else {}
-        except ValueError as error:
+        except (RecursionError, ValueError) as error:
             raise LAYOUT.wrong(f"{path}, line {number}: no JSON ({error})") from error
         if not isinstance(row, dict):
             raise LAYOUT.wrong(f"{path}, line {number}: no JSON object but {line.strip()[:40]!r}")
@@ -66,9 +73,9 @@ def _json_rows(path: Path, lines: Iterator[str]) -> Iterator[tuple[int, dict[str
 
 
 def _require_known(names: Any, where: str) -> None:
-    unknown = [str(name or "(a value without a column)") for name in names if name not in COLUMNS]
+    unknown = [str(name or "(a value without a column)")[:40] for name in names if name not in COLUMNS]
     if unknown:
-        raise LAYOUT.wrong(f"{where}: unknown column {', '.join(unknown)}; known are {', '.join(COLUMNS)}")
+        raise LAYOUT.wrong(f"{where}: unknown column {', '.join(unknown[:5])}; known are {', '.join(COLUMNS)}")
 
 
 def _sample(row: dict[str, str], folder: Path, where: str) -> Sample:
@@ -76,13 +83,20 @@ def _sample(row: dict[str, str], folder: Path, where: str) -> Sample:
         raise LAYOUT.wrong(f"{where}: no path")
     sample = Sample(folder / row["path"], _kind(row, where), folder / row["mask"] if "mask" in row else None)
     for path in (sample.path, sample.mask):
-        if isinstance(path, Path) and not path.is_file():
+        if isinstance(path, Path) and not _is_file(path):
             raise LAYOUT.missing(f"{where}: {path} is no file; paths are relative to {folder}")
     if sample.mask is not None and not sample.label:
         raise LAYOUT.wrong(
             f"{where}: {sample.path} is normal and has a mask, {sample.mask}; correct its kind or its mask"
         )
     return sample
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that no file can have, such as one that is too long
+        return False
 
 
 def _kind(row: dict[str, str], where: str) -> str:

@@ -11,13 +11,9 @@ from typing import Any, cast
 
 from padim.calibration import Calibration
 from padim.grids import Grid
-from padim.head import Head
-from padim.heads import LayerSum
-from padim.module import PaDiMModule
+from padim.method import Method
 from padim.scoring import INTERPOLATIONS
-
-LARGEST = 8192
-"""Pixels along a side that a file may ask for."""
+from padim.untrusted import reason, require_size
 
 
 @dataclass(frozen=True)
@@ -30,11 +26,14 @@ class Facts:
         interpolation: of the resizing, ``bicubic`` or ``bilinear``, antialiased as Pillow does it.
         keep_aspect: they are scaled to fit into ``resize`` and padded, instead of stretched; see
             :class:`padim.data.scaling.Scaling`.
-        levels: of each level, coarse first, the names of the network's modules that it looks at, joined by " + ".
+        levels: of each level, coarse first, the names of the network's modules that it looks at, joined by " + ";
+            none, where the anomaly map has no parts.
         calibration: the threshold, None where there is none.
-        backbone: timm's name of the network.
+        backbone: timm's name of the network, or of a method that has none the method.
         images: how many the model is fitted to.
         version: of padim, that wrote the file.
+        localises: whether the anomaly maps say where an image is anomalous.
+        peak: whether the score of an image is the maximum of its anomaly map.
         takes_raw: the file resizes and crops by itself: its input is uint8 (B, H', W', 3), RGB, of any size.
 
     Raises:
@@ -50,6 +49,8 @@ class Facts:
     backbone: str
     images: int
     version: str
+    localises: bool = True
+    peak: bool = True
     takes_raw: bool = False
 
     def __post_init__(self) -> None:
@@ -59,20 +60,24 @@ class Facts:
             raise ValueError(f"image_size={self.image_size} is cut out of resize={self.resize}: no larger")
         if self.interpolation not in INTERPOLATIONS:
             raise ValueError(f"interpolation={self.interpolation!r}; known are {', '.join(INTERPOLATIONS)}")
-        if not self.levels or not all(isinstance(level, str) for level in self.levels):
-            raise ValueError(f"levels={self.levels!r}; they must be names, one at least")
-        if not isinstance(self.keep_aspect, bool) or not isinstance(self.takes_raw, bool):
-            raise ValueError(f"keep_aspect={self.keep_aspect!r}, takes_raw={self.takes_raw!r}; both are true or false")
+        if not all(isinstance(level, str) for level in self.levels):
+            raise ValueError(f"levels={self.levels!r}; they must be names")
+        if not isinstance(self.backbone, str) or not isinstance(self.version, str):
+            raise ValueError(f"backbone={self.backbone!r}, version={self.version!r}; both are names")
+        if not isinstance(self.images, int) or self.images < 0:
+            raise ValueError(f"images={self.images!r}; it is how many the model is fitted to")
+        for name in ("keep_aspect", "localises", "peak", "takes_raw"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name}={getattr(self, name)!r}; it is true or false")
 
     def to_json(self) -> str:
         """With the threshold itself, for readers without padim."""
         return json.dumps(asdict(self) | {"threshold": self.calibration and self.calibration.threshold})
 
 
-def facts_of(module: PaDiMModule) -> Facts:
+def facts_of(module: Method) -> Facts:
     """The facts of a fitted module; one that was saved by other means than padim-train takes whole images."""
-    model, parameters = module.model, cast(Mapping[str, Any], module.hparams)
-    head, size = cast(Head | LayerSum, model.head), model.backbone.image_size
+    parameters, size = cast(Mapping[str, Any], module.hparams), module.image_size
     dataset = module.config.get("dataset", {})
     height, width = dataset.get("resize", size)
     return Facts(
@@ -80,11 +85,13 @@ def facts_of(module: PaDiMModule) -> Facts:
         resize=(height, width),
         interpolation=dataset.get("interpolation", "bicubic"),
         keep_aspect=dataset.get("keep_aspect", False),
-        levels=tuple(" + ".join(model.backbone.taps[m] for m in maps) for maps in head.level_inputs),
+        levels=module.levels,
         calibration=module.calibration,
-        backbone=parameters["backbone"]["name"],
-        images=int(head.fitted),
+        backbone=parameters.get("backbone", {}).get("name", module.name),
+        images=module.fitted,
         version=version("padim"),
+        localises=module.localises,
+        peak=module.peak,
     )
 
 
@@ -99,6 +106,8 @@ def read_facts(text: str, path: Path) -> Facts:
         fields = json.loads(text)
         del fields["threshold"]  # which follows from the calibration
         sequences = {name: tuple(fields[name]) for name in ("image_size", "resize", "levels")}
+        if not sequences["levels"]:
+            raise ValueError("it has no levels; a model of PaDiM has one at least")
         return Facts(**fields | sequences | {"calibration": read_calibration(fields["calibration"])})
 
 
@@ -107,8 +116,10 @@ def fitting(path: Path) -> Iterator[None]:
     """Name the file whose JSON has another content than expected."""
     try:
         yield
-    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
-        raise ValueError(f"what {path} says of its model does not fit this version of padim ({error})") from error
+    except (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"what {path} says of its model does not fit this version of padim ({reason(error)})"
+        ) from error
 
 
 def read_calibration(fields: Any) -> Calibration | None:
@@ -119,9 +130,3 @@ def read_calibration(fields: Any) -> Calibration | None:
     if not all(isinstance(score, float) and math.isfinite(score) for score in calibration.scores):
         raise ValueError("calibration.scores must be finite numbers")
     return calibration
-
-
-def require_size(size: Any, name: str) -> None:
-    """Raise where this is no height and width of an image."""
-    if len(size) != 2 or not all(isinstance(side, int) and 1 <= side <= LARGEST for side in size):
-        raise ValueError(f"{name}={size}; it must be a height and a width, 1 to {LARGEST} pixels")

@@ -18,11 +18,22 @@ from padim.export.facts import Facts, read_facts
 from padim.export.graph import free_axes
 from padim.export.predictor import GraphPredictor, Scored
 from padim.export.state import KEY, require_file
+from padim.untrusted import reason
 
 LARGEST = 2 * 10**9
 """Bytes in one file, which is one message of protobuf."""
-UNREADABLE = (errors.Fail, errors.InvalidArgument, errors.InvalidGraph, errors.InvalidProtobuf, errors.NotImplemented)
-"""What onnxruntime raises at a file that it cannot take; they have no name in common."""
+LOOPS = ("Loop", "Scan", "SequenceMap")
+"""Operations that may go on for ever."""
+UNREADABLE = (
+    errors.Fail,
+    errors.InvalidArgument,
+    errors.InvalidGraph,
+    errors.InvalidProtobuf,
+    errors.NotImplemented,
+    errors.RuntimeException,
+    RuntimeError,
+)
+"""What onnxruntime raises at a file that it cannot take or run; they have no name in common."""
 
 
 def save_onnx(program: ExportedProgram, facts: Facts, path: Path, opset: int) -> None:
@@ -58,26 +69,30 @@ def load_onnx(path: Path) -> GraphPredictor:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no model of padim.
+        ValueError: it is no model of padim; or, when it scores, its graph fails.
+
+    The graph cannot loop, but it can ask for any memory: where it may be hostile, limit the process.
     """
     require_file(path)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 4  # what is wrong is raised
     try:
-        if _refers(onnx.load(path, load_external_data=False)):
-            raise ValueError(f"{path} reads other files; a model of padim is one file")
+        _require_closed(onnx.load(path, load_external_data=False), path)
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except (DecodeError, *UNREADABLE) as error:
-        raise ValueError(f"{path} is no ONNX file, or not all of it ({str(error).splitlines()[0]})") from error
-    text = session.get_modelmeta().custom_metadata_map.get(KEY)
+        text = session.get_modelmeta().custom_metadata_map.get(KEY)
+    except (DecodeError, UnicodeDecodeError, *UNREADABLE) as error:
+        raise ValueError(f"{path} is no ONNX file, or not all of it ({reason(error)})") from error
     if text is None:
         raise ValueError(f"{path} holds no model of padim, which says so in its metadata; see padim-export")
     facts = read_facts(text, path)
     _check(session, facts, path)
 
     def run(images: Tensor) -> list[Tensor]:
-        return [torch.from_numpy(part) for part in session.run(Scored._fields, {"images": images.numpy()})]
+        try:
+            return [torch.from_numpy(part) for part in session.run(Scored._fields, {"images": images.numpy()})]
+        except UNREADABLE as error:
+            raise ValueError(f"the graph of {path} fails ({reason(error)})") from error
 
     return GraphPredictor(facts, run)
 
@@ -94,17 +109,23 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _refers(message: Message) -> bool:
-    """Whether a tensor anywhere in there lies in another file."""
-    if isinstance(message, onnx.TensorProto):
-        return bool(message.data_location == onnx.TensorProto.EXTERNAL)
-    below = [value for field, value in message.ListFields() if field.message_type is not None]
-    return any(
-        _refers(one)
-        for value in below
-        for one in ([value] if isinstance(value, Message) else value)
-        if isinstance(one, Message)
-    )
+def _require_closed(model: Any, path: Path) -> None:
+    """Raise where a tensor lies in another file, or where the graph could go on for ever."""
+    parts = list(_parts(model))
+    if any(isinstance(one, onnx.TensorProto) and one.data_location == onnx.TensorProto.EXTERNAL for one in parts):
+        raise ValueError(f"{path} reads other files; a model of padim is one file")
+    if model.functions or any(isinstance(one, onnx.NodeProto) and one.op_type in LOOPS for one in parts):
+        raise ValueError(f"{path} has loops or functions; a model of padim has none")
+
+
+def _parts(message: Message) -> Iterator[Message]:
+    """The message and all in it."""
+    yield message
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            for one in [value] if isinstance(value, Message) else value:
+                if isinstance(one, Message):
+                    yield from _parts(one)
 
 
 def _check(session: Any, facts: Facts, path: Path) -> None:

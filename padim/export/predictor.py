@@ -9,20 +9,21 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from padim.checkpoint import load_module
-from padim.export.facts import Facts, facts_of
+from padim.checkpoint import load_method
+from padim.export.facts import Facts, facts_of, fitting
 from padim.export.state import load_safetensors
-from padim.model import require_images
-from padim.module import PaDiMModule
+from padim.extractor import require_images
+from padim.method import Method
 
 
 class Scored(NamedTuple):
     """What a model says of a batch of images, on the CPU.
 
     Attributes:
-        score: (B,) the maximum of the anomaly map. Of a model that pads images (``facts.keep_aspect``) it counts the
-            padding, which :func:`padim.scoring.image_score` leaves out; a graph that pads by itself leaves it out.
-        anomaly_map: (B, H, W) smoothed Mahalanobis distance (not squared) at the image's size.
+        score: (B,) of the images. Where it is the maximum of the anomaly map (``facts.peak``), of a model that pads
+            images (``facts.keep_aspect``) it counts the padding, which :func:`padim.scoring.image_score` leaves out; a
+            graph that pads by itself leaves it out.
+        anomaly_map: (B, H, W) at the image's size, see :class:`padim.scoring.Prediction`.
         level_maps: (B, L, H, W) what each level contributes, coarse first: they add up to the anomaly map.
     """
 
@@ -53,14 +54,13 @@ class Predictor(Protocol):
 class ModulePredictor:
     """A module of this process, on whatever device it is."""
 
-    def __init__(self, module: PaDiMModule) -> None:
+    def __init__(self, module: Method) -> None:
         self.module, self.facts = module.eval(), facts_of(module)
 
     @torch.inference_mode()
     def predict(self, images: Tensor) -> Scored:
-        model = self.module.model
-        prediction = model(images.to(model.mean.device))
-        level_maps = model.head.level_maps(prediction)  # type: ignore[operator]
+        prediction = self.module(images.to(self.module.device))
+        level_maps = self.module.level_maps(prediction)
         return Scored(prediction.score.cpu(), prediction.anomaly_map.cpu(), level_maps.cpu())
 
 
@@ -100,7 +100,9 @@ def load_predictor(path: str | Path) -> Predictor:
     path = Path(path)
     match path.suffix:
         case ".ckpt":
-            return ModulePredictor(load_module(path))
+            module = load_method(path)
+            with fitting(path):
+                return ModulePredictor(module)
         case ".safetensors":
             return ModulePredictor(load_safetensors(path))
         case ".onnx":

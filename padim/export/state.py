@@ -11,9 +11,10 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from padim.checkpoint import restore
-from padim.export.facts import facts_of, fitting, read_calibration, require_size
+from padim.export.facts import facts_of, fitting, read_calibration
 from padim.export.graph import to_half
 from padim.module import PaDiMModule
+from padim.untrusted import reason, require_size
 
 KEY, FORMAT = "padim", 1
 """Of the configuration in the header, and its version."""
@@ -21,7 +22,7 @@ KEY, FORMAT = "padim", 1
 
 def without_statistics(module: PaDiMModule) -> PaDiMModule:
     """A module that scores the same, with the same tensors, and cannot be updated."""
-    return restore(_content(module, statistics=False), "the module")
+    return restore(_content(module, statistics=False), "the module", PaDiMModule)
 
 
 def save_safetensors(module: PaDiMModule, path: Path, statistics: bool = False, half: bool = False) -> None:
@@ -55,12 +56,12 @@ def load_safetensors(path: Path) -> PaDiMModule:
             text = (file.metadata() or {}).get(KEY)
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no dictionary
     except SafetensorError as error:
-        raise ValueError(f"{path} is no safetensors file, or not all of it ({error})") from error
+        raise ValueError(f"{path} is no safetensors file, or not all of it ({reason(error)})") from error
     if text is None:
         raise ValueError(f"{path} holds no model of padim, which has its configuration in the header; see padim-export")
     content = _read_header(text, path)
     content["state_dict"] = {name: value.float() if _is_rows(name) else value for name, value in state.items()}
-    module = restore(content, path)
+    module = restore(content, path, PaDiMModule)
     with fitting(path):
         facts_of(module)
     return module

@@ -17,6 +17,9 @@ PLACES = (
     "backbone.weights=/",
 )  # overrides that say where something lies, and not what was run
 
+BROKEN = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError, csv.Error)
+"""What reading a file raises in which anything may stand."""
+
 
 @dataclass
 class Found:
@@ -51,9 +54,9 @@ def find_runs(roots: Sequence[Path]) -> Found:
         name = folder.relative_to(base).as_posix()
         try:
             _sort_in(folder, name, found)
-        except (OSError, ValueError, TypeError, csv.Error) as error:
+        except BROKEN as error:
             reason = " ".join(str(error).replace(f"{folder}/", "").split())
-            found.unreadable.append(f"`{name}`: {reason}")
+            found.unreadable.append(f"`{name}`: {reason[:300]}")
     found.results, found.repeated = _newest(found.results)
     return found
 
@@ -75,7 +78,7 @@ def _sort_in(folder: Path, name: str, found: Found) -> None:
     hydra = read_mapping(folder / ".hydra" / "hydra.yaml")
     command = str(at(hydra, "hydra.job.name"))
     if command not in ("train", "ablate"):
-        found.foreign.append(f"`{name}`: padim-{command}")
+        found.foreign.append(f"`{name}`: padim-{command[:40]}")
     elif not (folder / "metrics.json").is_file():
         found.failed.append(f"`{name}`: `{_typed(hydra, command)}`")
     else:

@@ -66,6 +66,10 @@ WRONG = [
     ({"path": "b/3.png", "split": "train", "kind": "hole"}, "for training; only good images are fitted"),
     ({"path": "a/1.png", "split": "train"}, r"a/1.png is listed already, .*line \d"),
     ({"path": "b/../a/1.png", "split": "train"}, r"b/../a/1.png is listed already, .*line \d"),
+    ({"path": "a" * 300, "split": "train"}, r"a is no file; paths are relative to"),
+    ({"path": "/dev/zero", "split": "train"}, r"/dev/zero is no file; paths are relative to"),
+    ({"path": "a/1.png\0", "split": "train"}, r"is no file; paths are relative to"),
+    ({"path": "a/" * 3000, "split": "train"}, r"a value that is no text, or has more than 4096 characters"),
 ]
 
 
@@ -84,12 +88,18 @@ def test_lists_that_are_none(folder: Path) -> None:
     (folder / "number.jsonl").write_text("3\n")
     (folder / "latin.csv").write_text("path,split,kind\na/1.png,test,Fläche\n", "latin-1")
     (folder / "sheet.csv").write_text("path,split\na/1.png,train\n", "utf-16")
+    (folder / "deep.jsonl").write_text("[" * 10**5)
+    (folder / "nested.jsonl").write_text('{"path": ["a/1.png"], "split": "train"}')
+    (folder / "vast.csv").write_text(f"path,split\n{'a' * 2**18},train\n")
     for path, message in [
         (folder / "nowhere.csv", "dataset.manifest=.*nowhere.csv is no file"),
         (folder / "text.jsonl", "line 1: no JSON"),
         (folder / "latin.csv", "latin.csv is no text in UTF-8"),
         (folder / "sheet.csv", "sheet.csv is no text in UTF-8"),
         (folder / "number.jsonl", "line 1: no JSON object but '3'"),
+        (folder / "deep.jsonl", "line 1: no JSON"),
+        (folder / "nested.jsonl", "line 1: a value that is no text"),
+        (folder / "vast.csv", "line 2: no CSV"),
         (as_csv(folder / "test.csv", ROWS[2:]), "lists no training images: none of its 3 has split=train"),
         (as_csv(folder / "long.csv", [{"path": "a/1.png,train,x"}]), "unknown column"),
     ]:

@@ -195,3 +195,44 @@ def test_an_onnx_file_reads_no_other(files: Path, tmp_path: Path) -> None:
     path.write_bytes(model.SerializeToString())
     with pytest.raises(ValueError, match="reads other files"):
         load_predictor(path)
+
+
+def added(files: Path, path: Path, *nodes: onnx.NodeProto, **constants: Any) -> Path:
+    """The model of the ONNX file with ``fuzz`` of these nodes added to its score."""
+    model = onnx.load(files / "model.onnx")
+    last = next(node for node in model.graph.node if "score" in node.output)
+    last.output[list(last.output).index("score")] = "before"
+    values = [onnx.numpy_helper.from_array(value.numpy(), name) for name, value in constants.items()]
+    model.graph.initializer.extend(values)
+    model.graph.node.extend([*nodes, helper.make_node("Add", ["before", "fuzz"], ["score"])])
+    onnx.save(model, path)
+    return path
+
+
+def test_a_graph_that_could_go_on_for_ever_is_refused(files: Path, tmp_path: Path) -> None:
+    value = helper.make_tensor_value_info
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["c"], ["d"]), helper.make_node("Identity", ["v"], ["w"])],
+        "body",
+        [value("i", TensorProto.INT64, []), value("c", TensorProto.BOOL, []), value("v", TensorProto.FLOAT, [])],
+        [value("d", TensorProto.BOOL, []), value("w", TensorProto.FLOAT, [])],
+    )
+    loop = helper.make_node("Loop", ["trips", "", "start"], ["fuzz"], body=body)
+    path = added(files, tmp_path / "loop.onnx", loop, trips=torch.tensor(2**50), start=torch.tensor(0.0))
+    with pytest.raises(ValueError, match=r"loop\.onnx has loops or functions; a model of padim has none"):
+        load_predictor(path)
+
+
+def test_a_graph_that_fails_is_named(files: Path, tmp_path: Path) -> None:
+    """More numbers than any memory holds, asked for when it scores."""
+    nodes = [
+        helper.make_node("Cast", ["before"], ["whole"], to=TensorProto.INT64),
+        helper.make_node("Mul", ["whole", "zero"], ["none"]),
+        helper.make_node("Add", ["none", "vast"], ["shape"]),
+        helper.make_node("ConstantOfShape", ["shape"], ["many"]),
+        helper.make_node("ReduceSum", ["many"], ["fuzz"], keepdims=0),
+    ]
+    path = added(files, tmp_path / "vast.onnx", *nodes, zero=torch.tensor(0), vast=torch.tensor([2**50]))
+    predictor = load_predictor(path)
+    with pytest.raises(ValueError, match=r"the graph of .*vast\.onnx fails"):
+        predictor.predict(torch.zeros(1, 3, *predictor.facts.image_size, dtype=torch.uint8))
