@@ -17,16 +17,17 @@ from ctypes import c_bool
 from hashlib import sha256
 from multiprocessing.sharedctypes import RawValue
 from pathlib import Path
+from zlib import crc32
 
-import numpy as np
 import PIL
 from PIL import Image
 
+from padim.data.decoding import read_content
 from padim.data.scaling import Scaled, Scaling
 
-VERSION = 1  # of what is in a file: raise it with every change of decoding or resizing
+VERSION = 2  # of what is in a file: raise it with every change of decoding or resizing
 SUFFIXES = (".padim-pixels", ".padim-content", ".padim-part")
-HEADER = struct.Struct("<4I")  # height and width of the file's image, and of the resized one
+HEADER = struct.Struct("<5I")  # a checksum; height and width of the file's image, and of the resized one
 FRESH = 2.0  # seconds in which a file may change twice without another time: file systems count coarsely
 SHARE = 32  # of the limit a process writes one part before it looks again at what others have written
 
@@ -65,7 +66,7 @@ class ImageCache:
             content_hash = self._content(known)
             if content_hash and (kept := self._unpacked(content_hash, scaling)):
                 return kept
-            content = path.read_bytes()
+            content = read_content(path)
         except OSError:
             return scaling.read(path)  # which knows what to say
         content_hash = sha256(content).hexdigest()
@@ -73,28 +74,30 @@ class ImageCache:
             self._write(known, content_hash.encode())
         if (kept := self._unpacked(content_hash, scaling)) is None:
             kept = scaling.read(path, content)
-            size = kept.image.height, kept.image.width
-            self._write(_entry(content_hash, scaling), HEADER.pack(*kept.original, *size) + kept.image.tobytes())
+            name, sizes = _entry(content_hash, scaling), (*kept.original, kept.image.height, kept.image.width)
+            pixels = kept.image.tobytes()
+            self._write(name, HEADER.pack(_checksum(name, sizes, pixels), *sizes) + pixels)
         return kept
 
     def _content(self, name: str) -> str | None:
         with contextlib.suppress(OSError):
-            return (self.folder / name).read_text()
+            return (self.folder / name).read_text(errors="replace")
         return None
 
     def _unpacked(self, content_hash: str, scaling: Scaling) -> Scaled | None:
-        """None where there is none, or a power cut has left half of one."""
+        """None where there is none, or what is there is not all that was written."""
+        name = _entry(content_hash, scaling)
         try:
-            packed = (self.folder / _entry(content_hash, scaling)).read_bytes()
+            packed = (self.folder / name).read_bytes()
         except OSError:
             return None
         if len(packed) < HEADER.size:
             return None
-        *original, height, width = HEADER.unpack_from(packed)
-        if not height * width or len(packed) != HEADER.size + 3 * height * width:
+        (checksum, *sizes), pixels = HEADER.unpack_from(packed), packed[HEADER.size :]
+        if checksum != _checksum(name, sizes, pixels):
             return None
-        pixels = np.frombuffer(packed, np.uint8, offset=HEADER.size).reshape(height, width, 3)
-        return Scaled(Image.fromarray(pixels), (original[0], original[1]), content_hash)
+        image = Image.frombytes("RGB", (sizes[3], sizes[2]), pixels)
+        return Scaled(image, (sizes[0], sizes[1]), content_hash)
 
     def _write(self, name: str, packed: bytes) -> None:
         """Whole or not at all; several processes that write one name write the same."""
@@ -147,6 +150,11 @@ def _files(folder: Path) -> list[tuple[int, int, Path]]:
 def _on_disk(size: int) -> int:
     """In whole blocks: a million small files are not small."""
     return -(-size // 4096) * 4096
+
+
+def _checksum(name: str, sizes: Iterable[int], pixels: bytes) -> int:
+    """Of another name it is another, so that no entry is taken for one that it was copied over."""
+    return crc32(pixels, crc32(repr((name, *sizes)).encode()))
 
 
 def _entry(content_hash: str, scaling: Scaling) -> str:

@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from padim.data.walk import is_special
+
 Truth = npt.NDArray[np.bool_]
 
 
@@ -32,20 +34,18 @@ class UnreadableImageError(ValueError):
 def read_content(path: Path) -> bytes:
     """The bytes of an image file."""
     with _named("image", path, UnreadableImageError):
-        return path.read_bytes()
+        return _content(path)
 
 
 def read_rgb(path: Path, content: bytes | None = None) -> Image.Image:
     """An image file of any mode, as RGB; from its content where that has been read already."""
     with _named("image", path, UnreadableImageError):
-        image = ImageOps.exif_transpose(_loaded(path if content is None else BytesIO(content)))
-    if image.mode == "F":
-        raise UnreadableImageError(
-            f"{path} holds floating-point numbers of unknown range; save it with 8 or 16 bits a channel"
-        )
-    if image.mode.startswith("I"):  # 16 bits: Pillow's own conversion clips instead of scaling
-        image = Image.fromarray((np.asarray(image) / 257).round().clip(0, 255).astype(np.uint8))
-    return image.convert("RGBA" if "transparency" in image.info else image.mode).convert("RGB")
+        image = ImageOps.exif_transpose(_loaded(_content(path) if content is None else content))
+        if image.mode == "F":
+            raise ValueError("it holds floating-point numbers of unknown range; save it with 8 or 16 bits a channel")
+        if image.mode.startswith("I"):  # 16 bits: Pillow's own conversion clips instead of scaling
+            image = Image.fromarray((np.asarray(image) / 257).round().clip(0, 255).astype(np.uint8))
+        return image.convert("RGBA" if "transparency" in image.info else image.mode).convert("RGB")
 
 
 def read_mask(mask: Mask, image: Path, size: tuple[int, int]) -> Image.Image:
@@ -75,7 +75,7 @@ def read_mask(mask: Mask, image: Path, size: tuple[int, int]) -> Image.Image:
 def read_truth(path: Path) -> Truth:
     """The pixels of a mask's image file that are anomalous, (H, W): those that are not 0."""
     with _named("mask", path, ValueError):
-        mask = _loaded(path)
+        mask = _loaded(_content(path))
     values = np.asarray(mask if len(mask.getbands()) == 1 else mask.convert("RGB"))  # a palette's own numbers
     return (values if values.ndim == 2 else values.any(-1)) != 0
 
@@ -97,8 +97,18 @@ def _frame(frame: Frame) -> tuple[str, Truth]:
     return f"{frame.path} (frame {frame.index})", np.asarray(frames[frame.index]) != 0
 
 
-def _loaded(file: Path | BytesIO) -> Image.Image:
-    with Image.open(file) as image:
+def _content(path: Path) -> bytes:
+    if is_special(path):
+        raise ValueError("it is a pipe, a socket or a device")
+    return path.read_bytes()
+
+
+def _loaded(content: bytes) -> Image.Image:
+    if not content:
+        raise ValueError("it is empty")
+    with Image.open(BytesIO(content)) as image:
+        if image.format == "EPS":  # whatever its suffix
+            raise ValueError("it is PostScript, a program that Pillow would have Ghostscript run")
         image.load()
         return image
 
@@ -108,8 +118,10 @@ def _named(what: str, path: Path, error_type: type[ValueError]) -> Iterator[None
     """Say which file it is that cannot be read."""
     try:
         yield
-    except (FileNotFoundError, MemoryError):
+    except FileNotFoundError:
         raise
+    except MemoryError as error:  # the image may be fine
+        raise MemoryError(f"not enough memory for the {what} {path}; reduce it, or lower num_workers") from error
     except Exception as error:  # of any type: Pillow lets out what its decoders stumble over
         # Pillow's own words for it hold the address of an object.
         reason = "no known image format" if isinstance(error, UnidentifiedImageError) else error

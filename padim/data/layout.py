@@ -1,5 +1,6 @@
 """The layout of a public data set on disk: its images, its masks, and errors that show how it should look."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from io import StringIO
@@ -7,6 +8,7 @@ from pathlib import Path
 
 from padim.data.decoding import read_truth
 from padim.data.samples import Sample
+from padim.data.walk import files_below
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
 
@@ -102,9 +104,6 @@ class Layout:
 
 
 def image_files(folder: Path, recursive: bool = False, suffixes: Set[str] = SUFFIXES) -> list[Path]:
-    """The image files of a folder, in order; not what begins with a dot, which macOS and others leave beside images."""
-    return sorted(
-        path
-        for path in (folder.rglob("*") if recursive else folder.glob("*"))
-        if path.suffix.lower() in suffixes and not any(part[0] == "." for part in path.relative_to(folder).parts)
-    )
+    """The image files of a folder, in order, see :func:`padim.data.walk.files_below`; none where there is no folder."""
+    found = files_below(folder, Counter(), recursive) if folder.is_dir() else ()
+    return [path for path in found if path.suffix.lower() in suffixes]

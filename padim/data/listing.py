@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from padim.data.folder import SUFFIXES
+from padim.data.walk import absolute, files_below
 
 ALLOWED = (
     "an image, a folder, a glob such as 'DIR/**/*.png', a text file of paths (one a line), or - for such lines on "
@@ -22,7 +23,7 @@ class Listing(NamedTuple):
     Attributes:
         root: folder that their names are relative to.
         paths: absolute, none twice; where a list names them they need not exist.
-        left: how many others there are, by what they are: a suffix, or a link into a folder that it lies in.
+        left: how many others there are, by what they are: a suffix, or one of :mod:`padim.data.walk`.
     """
 
     root: Path
@@ -33,6 +34,11 @@ class Listing(NamedTuple):
         """Where what belongs to an image lies in a folder of such: no two images share it."""
         below = Path(path)
         return below.relative_to(self.root) if below.is_relative_to(self.root) else below.relative_to(below.anchor)
+
+
+def printable(text: str) -> str:
+    """A text that names a file, to be shown: such names may hold line breaks, and need not be Unicode."""
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def list_images(given: str, without: Sequence[Path] = ()) -> Listing:
@@ -53,15 +59,15 @@ def list_images(given: str, without: Sequence[Path] = ()) -> Listing:
     """
     left = Counter[str]()
     root, found = _found(given, left)
-    own = tuple(_absolute(folder) + os.sep for folder in without)
-    paths = [path for path in dict.fromkeys(map(_absolute, found)) if not path.startswith(own)]
+    own = tuple(absolute(folder) + os.sep for folder in without)
+    paths = [path for path in dict.fromkeys(map(absolute, found)) if not path.startswith(own)]
     if not paths:
         others = ", ".join(f"{count} {what}" for what, count in left.most_common(5)) or "nothing"
         raise FileNotFoundError(
             f"no images in {given}; looked for the suffixes {', '.join(sorted(SUFFIXES))}, found {others}; "
             f"give {ALLOWED}"
         )
-    return Listing(Path(_absolute(root)), paths, dict(left))
+    return Listing(Path(absolute(root)), paths, dict(left))
 
 
 def _found(given: str, left: Counter[str]) -> tuple[Path, Iterable[Path]]:
@@ -70,7 +76,7 @@ def _found(given: str, left: Counter[str]) -> tuple[Path, Iterable[Path]]:
     if given == "-":
         return Path(), _listed(given, sys.stdin.buffer.read(), Path())
     if given and path.is_dir():
-        return path, _below(path, left)
+        return path, _counted(files_below(path, left), left)
     if given and path.exists():
         return path.parent, [path] if _is_image(path) else _listed(given, path.read_bytes(), path.parent)
     if glob.has_magic(given):
@@ -82,20 +88,6 @@ def _found(given: str, left: Counter[str]) -> tuple[Path, Iterable[Path]]:
 
 def _is_image(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES
-
-
-def _below(folder: Path, left: Counter[str]) -> Iterator[Path]:
-    with os.scandir(folder) as entries:
-        visible = sorted((one for one in entries if one.name[0] != "."), key=lambda one: one.name)
-    for entry in visible:
-        path = Path(entry.path)
-        if not entry.is_dir():
-            # A link whose target is gone is an image that cannot be read; a pipe would be waited for.
-            yield from _counted([path] if entry.is_file() or entry.is_symlink() else [], left)
-        elif entry.is_symlink() and _returns(path):
-            left["link into a folder that it lies in"] += 1
-        else:
-            yield from _below(path, left)
 
 
 def _matching(root: Path, pattern: str, left: Counter[str]) -> Iterator[Path]:
@@ -110,19 +102,7 @@ def _counted(paths: Iterable[Path], left: Counter[str]) -> Iterator[Path]:
         if _is_image(path):
             yield path
         else:
-            left[path.suffix.lower() or "without a suffix"] += 1
-
-
-def _returns(folder: Path) -> bool:
-    """Whether the path of a folder goes through one folder twice, which takes a link."""
-    path = Path(_absolute(folder))
-    facts = [one.stat() for one in (path, *path.parents)]
-    return len({(one.st_dev, one.st_ino) for one in facts}) < len(facts)
-
-
-def _absolute(path: Path) -> str:
-    """Not resolved, which would call a link by the name of what it points to."""
-    return os.path.normpath(path.absolute())
+            left[printable(path.suffix.lower()) or "without a suffix"] += 1
 
 
 def _listed(given: str, content: bytes, folder: Path) -> list[Path]:
@@ -132,9 +112,16 @@ def _listed(given: str, content: bytes, folder: Path) -> list[Path]:
         )
     lines = os.fsdecode(content.removeprefix(b"\xef\xbb\xbf")).split("\n")  # the mark that spreadsheets begin with
     paths = [folder / line.rstrip("\r") for line in lines if line.strip()]
-    if paths and not any(path.exists() for path in paths):
+    if paths and not any(map(_exists, paths)):
         raise FileNotFoundError(
             f"{given} lists {len(paths)} paths and none of them exists, such as {paths[0]}; "
             f"they are relative to {folder.absolute()}"
         )
     return paths
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name that no file can have, such as one that is too long
+        return False

@@ -43,7 +43,7 @@ def heated(picture: Image.Image, seen: Map, placement: Placement, scale: Scale) 
     """
     size = picture.height, picture.width
     levels = Image.fromarray(placement.full((255 * (seen / scale.top).clip(0, 1)).astype(np.uint8), size))
-    drawn = Image.composite(_coloured(levels), picture, levels.point(_OPACITY))
+    drawn = Image.composite(coloured(levels), picture, levels.point(_OPACITY))
     if scale.threshold is not None and seen.max() > scale.threshold:
         above = levels.point([0] * 128 + [255] * 128)
         across, down = (ImageChops.difference(above, ImageChops.offset(above, *step)) for step in ((1, 0), (0, 1)))
@@ -84,10 +84,11 @@ def scaled(box: Box, picture: Image.Image, placement: Placement) -> tuple[float,
 def colour_bar(width: int, height: int) -> Image.Image:
     """The colours from 0 to the top, over grey."""
     levels = Image.fromarray(np.tile(np.linspace(0, 255, width).round().astype(np.uint8), (height, 1)))
-    return Image.composite(_coloured(levels), Image.new("RGB", levels.size, (150, 150, 150)), levels.point(_OPACITY))
+    return Image.composite(coloured(levels), Image.new("RGB", levels.size, (150, 150, 150)), levels.point(_OPACITY))
 
 
-def _coloured(levels: Image.Image) -> Image.Image:
+def coloured(levels: Image.Image) -> Image.Image:
+    """Grey levels as colours."""
     palette = levels.copy()
     palette.putpalette(_PALETTE.tobytes())
     return palette.convert("RGB")

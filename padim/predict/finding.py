@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from padim.data.scaling import Scaling
+from padim.export.facts import Facts
 from padim.export.predictor import Predictor
 from padim.predict.decision import Decision
 from padim.predict.images import Broken, Images, Item, batches
@@ -51,32 +52,36 @@ def findings(
         if items:
             scored = predictor.predict(torch.from_numpy(np.stack([item.image for item in items])))
             maps = zip(items, scored.anomaly_map.float().numpy(), scored.level_maps.float().numpy(), strict=True)
-            for item, anomaly_map, level_maps in maps:
-                yield _found(item, anomaly_map, level_maps, facts.levels, decision)
+            for (item, anomaly_map, level_maps), score in zip(maps, scored.score.tolist(), strict=True):
+                yield _found(item, score, anomaly_map, level_maps, facts, decision)
         yield from broken
 
 
 def _found(
-    item: Item, anomaly_map: Map, level_maps: Map, levels: tuple[str, ...], decision: Decision
+    item: Item, score: float, anomaly_map: Map, level_maps: Map, facts: Facts, decision: Decision
 ) -> Finding | Broken:
     place = item.placement
     seen = place.seen(anomaly_map)  # padding counts nowhere
-    record = record_of(item, seen, place.seen(level_maps), levels, decision)
+    record = record_of(item, None if facts.peak else score, seen, place.seen(level_maps), facts.levels, decision)
     if not math.isfinite(record["score"]):
         return Broken(item.path, f"its score is {record['score']}: the model or its weights are broken")
     return Finding(record, seen, place, item.picture)
 
 
-def record_of(item: Item, seen: Map, level_maps: Map, levels: tuple[str, ...], decision: Decision) -> dict[str, Any]:
+def record_of(
+    item: Item, score: float | None, seen: Map, level_maps: Map, levels: tuple[str, ...], decision: Decision
+) -> dict[str, Any]:
     """What is said of an image, as JSON takes it; all coordinates are pixels of the image as it is shown.
 
     ``score`` is the highest value of the map, at ``peak`` [x, y]; ``shares`` is what each level contributes there, of
-    1, and ``level`` the one that contributes most. Each of the ``regions`` above the threshold has ``box`` [x, y,
-    width, height], ``area``, ``peak`` and ``score``; they are found where the map is made, on the model's grid, so that
-    there is one exactly where there is an ``alarm``. ``window`` is the box that the model sees: all, but for a crop.
+    1, and ``level`` the one that contributes most, "" where there are no levels. Each of the ``regions`` above the
+    threshold has ``box`` [x, y, width, height], ``area``, ``peak`` and ``score``; they are found where the map is made,
+    on the model's grid, so that there is one exactly where there is an ``alarm``. ``window`` is the box that the model
+    sees: all, but for a crop.
 
     Args:
         item: the image.
+        score: of a method whose score is not the highest value of the map, and that has no regions therefore.
         seen: (h, w) the anomaly map of what the model sees of it.
         level_maps: (L, h, w) the parts that add up to it.
         levels: their names.
@@ -84,9 +89,10 @@ def record_of(item: Item, seen: Map, level_maps: Map, levels: tuple[str, ...], d
     """
     place, peak = item.placement, np.unravel_index(int(seen.argmax()), seen.shape)
     row, column = map(int, peak)
-    score = float(seen[row, column])
-    parts = (level_maps[:, row, column] / score if score else level_maps[:, row, column]).tolist()
-    regions = [] if decision.threshold is None else find_regions(seen, decision.threshold)
+    highest = float(seen[row, column])
+    parts = dict(zip(levels, (level_maps[:, row, column] / (highest or 1)).tolist(), strict=True))
+    regions = [] if score is not None or decision.threshold is None else find_regions(seen, decision.threshold)
+    score = highest if score is None else score
     return {
         "path": item.path,
         "size": item.size,
@@ -98,8 +104,8 @@ def record_of(item: Item, seen: Map, level_maps: Map, levels: tuple[str, ...], d
         "p_value": decision.p_value(score),
         "alarm": decision.alarm(score),
         "peak": place.point(row, column),
-        "level": levels[int(np.argmax(parts))],
-        "shares": {name: round(part, 4) for name, part in zip(levels, parts, strict=True)},
+        "level": max(parts, key=parts.__getitem__, default=""),
+        "shares": {name: round(part, 4) for name, part in parts.items()},
         "regions": [
             {
                 "box": place.box(one.rows, one.columns),

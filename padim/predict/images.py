@@ -67,6 +67,8 @@ class Images(Dataset[Item | Broken]):
             return self._read(path)
         except (UnreadableImageError, OSError) as error:
             return Broken(path, str(error))
+        except MemoryError:
+            return Broken(path, "there is not enough memory for it; reduce it, or lower num_workers")
 
     def _read(self, path: str) -> Item:
         facts = Path(path).stat()  # before the content: what changes in between is read again by the next run

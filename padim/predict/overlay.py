@@ -8,6 +8,7 @@ from typing import Any
 import matplotlib
 from PIL import Image, ImageDraw, ImageFont
 
+from padim.data.listing import printable
 from padim.predict.colours import Scale, boxed, colour_bar, hatched, heated
 from padim.predict.finding import Finding
 
@@ -60,8 +61,7 @@ def numbers(record: Mapping[str, Any]) -> str:
 
 def shortened(text: str, width: float, used: ImageFont.FreeTypeFont) -> str:
     """A text that is not wider; what is left out of it is in the middle."""
-    text = text.encode(errors="replace").decode()  # names of files need not be Unicode
-    kept = text
+    text = kept = printable(text)
     for length in range(len(text) - 1, 4, -1):
         if used.getlength(kept) <= width:
             break

@@ -1,6 +1,9 @@
 """The pictures and maps of a run, each image's under the folders and the name that it has itself."""
 
+import os
 from dataclasses import dataclass, field
+from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +14,15 @@ from padim.predict.colours import Scale
 from padim.predict.decision import Decision
 from padim.predict.finding import Finding
 from padim.predict.overlay import framed, overlay
+from padim.predict.placement import Map
 from padim.predict.sheet import PAGE, Highest, Thumbnail, draw_sheet
+from padim.predict.writing import replace
 
 FORMATS = ("none", "npy", "tiff")
 FOLDERS = ("overlays", "maps", "contact_sheet")
 QUALITY = 90
+LONGEST = 255
+"""Bytes of a file's name, on most file systems."""
 
 
 @dataclass
@@ -60,13 +67,12 @@ class Pictures:
         high = self.contact_sheet and self.highest.takes(record["score"])
         drawn = overlay(finding, scale) if self.overlays or high else None
         if drawn and self.overlays:
-            framed(drawn, finding, name.as_posix(), scale).save(self._file("overlays", name, "jpg"), quality=QUALITY)
+            self._write("overlays", name, "jpg", jpeg(framed(drawn, finding, name.as_posix(), scale)))
         if drawn and high:
             self.highest.add(Thumbnail.of(drawn, name.as_posix(), record))
         if self.maps != "none":
             whole = finding.placement.full(finding.seen, (record["height"], record["width"]))
-            file = self._file("maps", name, self.maps)
-            np.save(file, whole) if self.maps == "npy" else Image.fromarray(whole).save(file)
+            self._write("maps", name, self.maps, {"npy": npy, "tiff": tiff}[self.maps](whole))
 
     def remember(self, finding: Finding) -> None:
         """An image of an earlier run, for the contact sheet."""
@@ -87,10 +93,38 @@ class Pictures:
             sheet = draw_sheet(
                 thumbnails[start : start + PAGE], f"{which} {images} images, highest first{page}", self.decision
             )
-            sheet.save(self._file("contact_sheet", Path(str(number)), "jpg"), quality=QUALITY)
+            self._write("contact_sheet", Path(str(number)), "jpg", jpeg(sheet))
 
-    def _file(self, folder: str, name: Path, suffix: str) -> Path:
-        """With both suffixes, since x.png may lie beside x.jpg."""
-        file = self.folder / folder / name.with_name(f"{name.name}.{suffix}")
-        file.parent.mkdir(parents=True, exist_ok=True)
-        return file
+    def _write(self, folder: str, name: Path, suffix: str, content: bytes) -> None:
+        replace(self.folder / folder / name.with_name(file_name(name.name, suffix)), content)
+
+
+# In memory, since Pillow itself takes no notice of a full disk that cuts off a file.
+
+
+def jpeg(picture: Image.Image) -> bytes:
+    file = BytesIO()
+    picture.save(file, "JPEG", quality=QUALITY)
+    return file.getvalue()
+
+
+def tiff(whole: Map) -> bytes:
+    file = BytesIO()
+    Image.fromarray(whole).save(file, "TIFF")
+    return file.getvalue()
+
+
+def npy(whole: Map) -> bytes:
+    file = BytesIO()
+    np.save(file, whole)
+    return file.getvalue()
+
+
+def file_name(name: str, suffix: str) -> str:
+    """With both suffixes, since x.png may lie beside x.jpg; where that is too long, cut off and with a hash instead."""
+    ending = f".{suffix}"
+    content = os.fsencode(name)
+    if len(content) + len(ending) > LONGEST:
+        ending = f"~{sha256(content).hexdigest()[:16]}{ending}"
+        name = content[: LONGEST - len(ending)].decode(errors="ignore")
+    return name + ending

@@ -9,12 +9,12 @@ made_with.json      what all of them were made with
 import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, suppress
 from heapq import nlargest
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from padim.checkpoint import whole
+from padim.checkpoint import named, whole
 from padim.predict.images import Broken
 
 COLUMNS = ("path", "score", "p_value", "alarm", "level")
@@ -64,18 +64,15 @@ class Records:
         return [path for path in paths if path not in done]
 
     def __enter__(self) -> "Records":
+        with named(self.table), whole(self.table) as part, _opened(part, "w", -1) as file:
+            table = csv.writer(file)
+            table.writerow([*COLUMNS, *(f"share {name}" for name in self.levels), *PLACES])
+            table.writerows(map(self._row, self))
         with ExitStack() as stack:
-            # Line by line, so that what is predicted is on disk; names of files need not be Unicode.
-            files = [
-                stack.enter_context(path.open(mode, 1, encoding="utf-8", errors="backslashreplace", newline=""))
-                for path, mode in ((self.lines, "a"), (self.table, "w"), (self.skipped, "w"))
-            ]
-            self._lines = files[0]
-            self._table, self._skipped = (csv.writer(file, lineterminator="\n") for file in files[1:])
-            self._table.writerow([*COLUMNS, *(f"share {name}" for name in self.levels), *PLACES])
-            self._skipped.writerow(Broken._fields)
-            for _, record in _parsed(self.lines):
-                self._table.writerow(self._row(record))
+            files = ((self.lines, "a"), (self.table, "a"), (self.skipped, "w"))
+            self._lines, table_file, skipped_file = (stack.enter_context(_by_lines(*file)) for file in files)
+            self._table, self._skipped = csv.writer(table_file), csv.writer(skipped_file)
+            self.skip(Broken(*Broken._fields))
             self._open = stack.pop_all()
         return self
 
@@ -83,11 +80,14 @@ class Records:
         self._open.close()
 
     def add(self, record: Mapping[str, Any]) -> None:
-        self._lines.write(json.dumps(record) + "\n")
-        self._table.writerow(self._row(record))
+        with named(self.lines):
+            self._lines.write(json.dumps(record) + "\n")
+        with named(self.table):
+            self._table.writerow(self._row(record))
 
     def skip(self, broken: Broken) -> None:
-        self._skipped.writerow(broken)
+        with named(self.skipped):
+            self._skipped.writerow(broken)
 
     def counted(self) -> tuple[int, int]:
         """How many images there are, and how many raise an alarm."""
@@ -122,15 +122,28 @@ def is_unchanged(record: Mapping[str, Any]) -> bool:
 
 
 def _parsed(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Whole lines, and what they say."""
+    """Whole lines, and what they say; a full disk or a power cut may leave others."""
     if not path.exists():
         return
-    with path.open() as file:
+    with path.open(encoding="utf-8", errors="replace") as file:
         for line in file:
-            if line.endswith("}\n"):  # a line is written at once, but a full disk may cut it
-                yield line, json.loads(line)
+            if line.endswith("}\n"):
+                with suppress(json.JSONDecodeError):
+                    yield line, json.loads(line)
 
 
 def _replace(path: Path, lines: Iterator[str] | list[str]) -> None:
-    with whole(path) as part, part.open("w") as file:
+    with named(path), whole(path) as part, _opened(part, "w", -1) as file:
         file.writelines(lines)
+
+
+@contextmanager
+def _by_lines(path: Path, mode: str) -> Iterator[IO[str]]:
+    """So that what is predicted is on disk. Closing it tries once more what could not be written."""
+    with named(path), _opened(path, mode, 1) as file:
+        yield file
+
+
+def _opened(path: Path, mode: str, buffering: int) -> IO[str]:
+    """Names of files need not be Unicode."""
+    return path.open(mode, buffering, encoding="utf-8", errors="backslashreplace", newline="")
