@@ -10,10 +10,10 @@ from padim import memory
 from padim.backbone import Backbone
 from padim.cells import Cell
 from padim.evaluation import Evaluation
-from padim.head import Prediction
 from padim.heads import Heads
 from padim.model import PaDiM
-from padim.module import OneEpochModule
+from padim.one_epoch import OneEpochModule
+from padim.scoring import Prediction
 from padim.sharing import HeadFactory
 
 
@@ -25,8 +25,9 @@ class AblationModule(OneEpochModule):
         cells: the configurations.
         image_size: height and width of the images.
         anomaly_map: sigma and interpolation, see :func:`padim.scoring.smoothing_matrix`.
-
     """
+
+    model: PaDiM
 
     def __init__(
         self,
@@ -63,10 +64,5 @@ def require_memory(heads: Heads, evaluation: Evaluation) -> None:
     of_statistics = sum(statistics.nbytes for statistics in heads.statistics)
     of_whitening = sum(head.nbytes for head in heads.members)
     of_metrics = len(heads.names) * evaluation.nbytes
-    needed, free = of_statistics + of_whitening + of_metrics, memory.available()
-    if needed > free:
-        raise MemoryError(
-            f"{len(heads.names)} heads need {needed / 1e9:.1f} GB ({of_statistics / 1e9:.1f} for their statistics, "
-            f"{of_whitening / 1e9:.1f} for their whitening, {of_metrics / 1e9:.1f} for their metrics); "
-            f"{free / 1e9:.1f} GB are free: set heads_per_pass, or take fewer heads or dimensions"
-        )
+    parts = {"the statistics": of_statistics, "their whitening": of_whitening, "the metrics": of_metrics}
+    memory.require(f"{len(heads.names)} heads need", parts, "set heads_per_pass, or take fewer heads or dimensions")

@@ -1,16 +1,22 @@
 """Checkpoints: written whole or not at all, read without running code."""
 
 import os
-import pickle
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from lightning_fabric.plugins import TorchCheckpointIO
 
+from padim.method import Method
 from padim.module import PaDiMModule
+from padim.untrusted import reason, require_plain, require_size
+from padim.untrusted_tensors import read_tensors, require_tensors
+
+M = TypeVar("M", bound=Method)
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -21,7 +27,23 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
         with whole(path) as part, part.open("wb") as file:  # not the path, whose name would go into the file
-            torch.save(checkpoint, file)
+            try:
+                torch.save(checkpoint, file)
+            except RuntimeError as error:  # with which torch covers what a full disk has raised
+                if isinstance(error.__context__, OSError):
+                    raise error.__context__ from None
+                raise
+
+
+@contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Say which file it is that cannot be written, where the system does not, as of a full disk."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
 
 
 @contextmanager
@@ -31,10 +53,11 @@ def whole(path: str | Path) -> Iterator[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
     try:
-        yield part
-        with part.open("rb+") as file:
-            os.fsync(file.fileno())
-        part.replace(target)
+        with named(target):
+            yield part
+            with part.open("rb+") as file:
+                os.fsync(file.fileno())
+            part.replace(target)
     finally:
         part.unlink(missing_ok=True)
 
@@ -49,17 +72,33 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if not Path(path).is_file():
         raise FileNotFoundError(f"checkpoint={path} is no file; padim-train writes OUTPUT_DIR/padim.ckpt")
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
-        raise ValueError(f"{path} is not a checkpoint of padim ({str(error).splitlines()[0]})") from error
+        checkpoint = read_tensors(path, mmap=True)
+        require_plain(checkpoint)
+    except ValueError as error:
+        raise ValueError(f"{path} is not a checkpoint of padim ({error})") from error
     if not isinstance(checkpoint, dict) or not {"config", "state_dict", "hyper_parameters"} <= checkpoint.keys():
         raise ValueError(f"{path} is not a checkpoint of padim: it has no config; give the padim.ckpt of padim-train")
     return checkpoint
 
 
+def load_method(path: str | Path) -> Method:
+    """A fitted module of whatever method from its checkpoint; neither the hub nor the weights' file is needed.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not a checkpoint of this version of padim.
+    """
+    checkpoint = read_checkpoint(path)
+    return restore(checkpoint, path, _class_of(checkpoint, path))
+
+
 def load_module(path: str | Path) -> PaDiMModule:
-    """A fitted module from its checkpoint; neither the hub nor the weights' file is needed."""
-    return restore(read_checkpoint(path), path)
+    """Of PaDiM alone; raises as :func:`load_method` does."""
+    checkpoint = read_checkpoint(path)
+    found = _class_of(checkpoint, path)
+    if found is not PaDiMModule:
+        raise ValueError(f"{path} is a model of method={found.name}; this is done to models of PaDiM alone")
+    return restore(checkpoint, path, PaDiMModule)
 
 
 def save_changed(module: PaDiMModule, source: str | Path, path: str | Path) -> None:
@@ -70,12 +109,32 @@ def save_changed(module: PaDiMModule, source: str | Path, path: str | Path) -> N
     AtomicCheckpointIO().save_checkpoint(checkpoint, path)
 
 
-def restore(checkpoint: dict[str, Any], path: str | Path) -> PaDiMModule:
+def restore(checkpoint: dict[str, Any], path: str | Path, of: type[M]) -> M:
     """The module of the content of a file."""
     try:
-        module = PaDiMModule(**checkpoint["hyper_parameters"])
+        parameters = checkpoint["hyper_parameters"]
+        require_size(parameters["image_size"], "image_size")
+        if "backbone" in parameters:
+            parameters = parameters | {"backbone": {**parameters["backbone"], "weights": None}}  # no file of its choice
+        module = of(**parameters)
+        require_tensors(checkpoint["state_dict"], module.state_dict())
         module.load_state_dict(checkpoint["state_dict"], assign=True)
         module.on_load_checkpoint(checkpoint)
-    except (AttributeError, KeyError, RuntimeError, TypeError) as error:
-        raise ValueError(f"{path} does not fit this version of padim ({error}); fit again") from error
+    except MemoryError as error:
+        raise MemoryError(f"{path}: {error}") from error
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} does not fit this version of padim ({reason(error)}); fit again") from error
     return module.eval()
+
+
+def _class_of(checkpoint: dict[str, Any], path: str | Path) -> type[Method]:
+    """The method that a file names, if it is one of padim's own: a file can name anything."""
+    target = str(checkpoint.get("target", "padim.module.PaDiMModule"))
+    if match := re.fullmatch(r"(padim\.module|padim\.baselines\.\w+)\.(\w+)", target):
+        try:
+            found = getattr(import_module(match[1]), match[2], None)
+        except ModuleNotFoundError:
+            found = None
+        if isinstance(found, type) and issubclass(found, Method) and found.__module__ == match[1]:
+            return found
+    raise ValueError(f"{path} is of a method that this version of padim does not know: {target[:80]}")

@@ -7,10 +7,9 @@ from torch import Tensor, nn
 from torchmetrics import Metric, MetricCollection
 
 from padim.data.samples import Batch
-from padim.head import Prediction
 from padim.metrics import PRO, ImageAUROC, PixelAUROC
 from padim.processes import gather
-from padim.scoring import image_score
+from padim.scoring import Prediction, image_score
 
 RATES = torch.linspace(0, 1, 201, dtype=torch.float64)
 """False positive rates at which curves are kept."""
@@ -24,12 +23,14 @@ class Tested:
 
     Attributes:
         scores: of the images, by their index in the data set.
+        shares: of the same, what each level contributes to the peak of the anomaly map, of 1.
         results: the metrics that could be measured, by name.
         curves: by name, at :data:`RATES`.
         unmeasured: the other metrics, and why.
     """
 
     scores: dict[int, float]
+    shares: dict[int, list[float]]
     results: dict[str, float]
     curves: dict[str, list[float]]
     unmeasured: dict[str, str]
@@ -61,18 +62,24 @@ class Seen(Metric):
 class Evaluation(nn.Module):
     """Metrics, curves and scores over the batches of a test.
 
+    Args:
+        localises: whether the anomaly maps say where an image is anomalous.
+        peak: whether the scores are the maxima of these maps.
+
     Attributes:
-        scores: of the images, by their index in the data set.
+        scores, shares: of the images, by their index in the data set.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, localises: bool = True, peak: bool = True) -> None:
         super().__init__()
+        self.localises, self.peak = localises, peak
         self.image_auroc, self.pixel_auroc, self.pro = ImageAUROC(), PixelAUROC(), PRO()
         self.metrics = MetricCollection(
             {"image_auroc": self.image_auroc, "pixel_auroc": self.pixel_auroc, "pro": self.pro}, compute_groups=False
         )
         self.seen = Seen()
         self.scores: dict[int, float] = {}
+        self.shares: dict[int, list[float]] = {}
 
     @property
     def nbytes(self) -> int:
@@ -83,14 +90,16 @@ class Evaluation(nn.Module):
     def reset(self) -> None:
         self.metrics.reset()
         self.seen.reset()
-        self.scores = {}
+        self.scores, self.shares = {}, {}
 
-    def update(self, prediction: Prediction, batch: Batch) -> None:
-        anomaly_map, score = prediction.anomaly_map, scores_of(prediction, batch)
+    def update(self, prediction: Prediction, batch: Batch, shares: Tensor) -> None:
+        """Add a batch; the shares are (B, L), of as many levels as there are."""
+        anomaly_map, score = prediction.anomaly_map, scores_of(prediction, batch, self.peak)
         valid = None if batch.valid.all() else batch.valid
         self.seen.update(batch.label, batch.mask_known)
         self.metrics.update(score=score, label=batch.label, anomaly_map=anomaly_map, mask=batch.mask, valid=valid)
         self.scores |= dict(zip(batch.sample.tolist(), score.tolist(), strict=True))
+        self.shares |= dict(zip(batch.sample.tolist(), shares.tolist(), strict=True))
 
     def unmeasured(self) -> dict[str, str]:
         """Which metrics cannot be measured on these images, and why."""
@@ -99,7 +108,9 @@ class Evaluation(nn.Module):
             reason = "no anomalous test images" if normal else "no test images"
             return dict.fromkeys(METRICS, reason)
         reasons = {} if normal else {"image_auroc": "no normal test images"}
-        if unknown:  # over the other images alone it would be another number under the same name
+        if not self.localises:
+            reasons |= dict.fromkeys(PIXELWISE, "this method scores whole images alone")
+        elif unknown:  # over the other images alone it would be another number under the same name
             known = f"the anomalous pixels of {unknown} of {anomalous} anomalous test images are unknown"
             reasons |= dict.fromkeys(PIXELWISE, known)
         return reasons
@@ -115,7 +126,8 @@ class Evaluation(nn.Module):
     def tested(self) -> Tested:
         """All of it, of the images of all ranks, without the memory of the histograms. All ranks must call it."""
         scores = {index: score for of_rank in gather(self.scores) for index, score in of_rank.items()}
-        return Tested(scores, self.results(), self.curves(), self.unmeasured())
+        shares = {index: share for of_rank in gather(self.shares) for index, share in of_rank.items()}
+        return Tested(scores, shares, self.results(), self.curves(), self.unmeasured())
 
     def curves(self) -> dict[str, list[float]]:
         """True positive rates at :data:`RATES`: of images, of pixels, and of regions (PRO's mean overlap)."""
@@ -126,9 +138,10 @@ class Evaluation(nn.Module):
         }
 
 
-def scores_of(prediction: Prediction, batch: Batch) -> Tensor:
-    """(B,) the maxima of the anomaly maps over the pixels of the images, padding left out."""
-    return prediction.score if batch.valid.all() else image_score(prediction.anomaly_map, batch.valid)
+def scores_of(prediction: Prediction, batch: Batch, peak: bool) -> Tensor:
+    """(B,) the scores of the images; where they are the maxima of the anomaly maps, padding left out."""
+    whole = not peak or bool(batch.valid.all())
+    return prediction.score if whole else image_score(prediction.anomaly_map, batch.valid)
 
 
 def explain(unmeasured: dict[str, str]) -> list[str]:

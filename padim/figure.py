@@ -1,23 +1,20 @@
 """The picture of a run: its most and least anomalous test images, and where their scores come from."""
 
 from pathlib import Path
-from typing import cast
 
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from padim.data.samples import Batch, ImageDataset
-from padim.head import Head
-from padim.heads import LayerSum
-from padim.model import PaDiM
+from padim.method import Method
 
 
-def draw_extremes(model: PaDiM, dataset: ImageDataset, scores: dict[int, float], path: Path, rows: int = 3) -> None:
+def draw_extremes(module: Method, dataset: ImageDataset, scores: dict[int, float], path: Path, rows: int = 3) -> None:
     """Image, ground truth, anomaly map and level maps of the highest and of the lowest scores.
 
     Args:
-        model: fitted.
+        module: fitted.
         dataset: of the test images.
         scores: of each image, by its index in the data set.
         path: of the PNG to write.
@@ -26,8 +23,8 @@ def draw_extremes(model: PaDiM, dataset: ImageDataset, scores: dict[int, float],
     ranking = sorted(scores, key=lambda index: -scores[index])
     chosen = list(dict.fromkeys(ranking[:rows] + ranking[-rows:]))
     batch = [dataset[index] for index in chosen]
-    names, anomaly_maps, level_maps = _explain(model, batch)
-    titles = ["image", "ground truth", "anomaly map", *(f"due to {name}" for name in names)]
+    anomaly_maps, level_maps = _explain(module, batch)
+    titles = ["image", "ground truth", "anomaly map", *(f"due to {name}" for name in module.levels)]
 
     width, height = 2 * len(titles) + 0.4, 2 * len(chosen) + 0.3
     figure = Figure(figsize=(width, height))
@@ -43,7 +40,8 @@ def draw_extremes(model: PaDiM, dataset: ImageDataset, scores: dict[int, float],
             axis.imshow(values.numpy(), cmap="inferno", vmin=0, vmax=highest)
         if not item.mask_known:
             row[1].text(0.5, 0.5, "unknown", color="white", ha="center", va="center", transform=row[1].transAxes)
-        row[0].set_ylabel(f"{sample.kind}/{sample.path.stem}\nscore {scores[index]:.1f}", fontsize=8)
+        name = f"{sample.kind}/{sample.path.stem}".encode(errors="backslashreplace").decode()  # need not be Unicode
+        row[0].set_ylabel(f"{name}\nscore {scores[index]:.1f}", fontsize=8, parse_math=False)
     for axis, title in zip(axes[0], titles, strict=True):
         axis.set_title(title, fontsize=9)
     for axis in axes.flat:
@@ -51,13 +49,11 @@ def draw_extremes(model: PaDiM, dataset: ImageDataset, scores: dict[int, float],
     figure.savefig(path, dpi=100)
 
 
-def _explain(model: PaDiM, batch: list[Batch]) -> tuple[list[str], Tensor, Tensor]:
-    """Names of the levels, anomaly maps (B, H, W) and level maps (B, L, H, W); padding is NaN, which is not drawn."""
+def _explain(module: Method, batch: list[Batch]) -> tuple[Tensor, Tensor]:
+    """Anomaly maps (B, H, W) and level maps (B, L, H, W); padding is NaN, which is not drawn."""
     images, padding = torch.stack([item.image for item in batch]), ~torch.stack([item.valid for item in batch])
-    head = cast(Head | LayerSum, model.head)
     with torch.inference_mode():
-        prediction = model(images.to(model.mean.device))
-        level_maps = head.level_maps(prediction)
-    names = [" + ".join(model.backbone.taps[m] for m in maps) for maps in head.level_inputs]
+        prediction = module(images.to(module.device))
+        level_maps = module.level_maps(prediction)
     anomaly_maps = prediction.anomaly_map.cpu().masked_fill(padding, torch.nan)
-    return names, anomaly_maps, level_maps.cpu().masked_fill(padding[:, None], torch.nan)
+    return anomaly_maps, level_maps.cpu().masked_fill(padding[:, None], torch.nan)

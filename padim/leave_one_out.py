@@ -18,8 +18,11 @@ def leave_one_out(heads: Sequence[Head]) -> Iterator[None]:
         ValueError: the covariance is not that of the scatter and eps alone, or the images are too few.
         RuntimeError: the statistics are gone.
     """
+    require_exact(heads)
     for head in heads:
-        _require_exact(head)
+        head.require_state()
+        if head.count < 3:
+            raise ValueError(f"leaving one of {head.count} images out leaves no covariance; give at least 3")
     given = [head.covariance for head in heads]
     for head, covariance in zip(heads, given, strict=True):
         head.covariance = replace(covariance, eps=gaussian.eps_without_one(covariance.eps, head.count))
@@ -33,13 +36,13 @@ def leave_one_out(heads: Sequence[Head]) -> Iterator[None]:
             head.finalise()
 
 
-def _require_exact(head: Head) -> None:
-    head.require_state()
-    covariance = head.covariance
-    if covariance.name != "sample" or covariance.pool != 1 or head.embedding.learnt:
+def require_exact(heads: Sequence[Head]) -> None:
+    """Raise where the distances are not known, which a fit need not come before."""
+    instead = "hold images out: dataset.calibration_fraction, calibration.source=held_out"
+    if not heads:
+        raise ValueError(f"leave-one-out distances are known for method=padim alone; for the others {instead}")
+    if any(head.covariance.name != "sample" or head.covariance.pool != 1 or head.embedding.learnt for head in heads):
         raise ValueError(
-            "leave-one-out distances are known for covariance=eps with a reduction that is drawn; hold images out for "
-            "the others: dataset.calibration_fraction, calibration.source=held_out"
+            "leave-one-out distances are known for covariance=eps with a reduction that is drawn; for the others "
+            f"{instead}"
         )
-    if head.count < 3:
-        raise ValueError(f"leaving one of {head.count} images out leaves no covariance; give at least 3")

@@ -3,16 +3,17 @@
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from padim.backbone import Backbone
-from padim.grids import Grid
+from padim.extractor import Extractor
 from padim.head import Head
 from padim.heads import Heads, LayerSum
+from padim.processes import merge_ranks
 from padim.statistics import Statistics
 
 
-class PaDiM(nn.Module):
+class PaDiM(Extractor):
     """Images in, anomaly scores out.
 
     Images are uint8, (B, 3, H, W), of the backbone's image size. Fit with :meth:`update` on batches of normal images
@@ -20,17 +21,12 @@ class PaDiM(nn.Module):
 
     Args:
         backbone: makes the feature maps.
-        head: scores them: with a :class:`padim.head.Prediction`, or, of several heads, one for each name.
+        head: scores them: with a :class:`padim.scoring.Prediction`, or, of several heads, one for each name.
     """
 
-    mean: Tensor
-    std: Tensor
-
     def __init__(self, backbone: Backbone, head: Head | LayerSum | Heads) -> None:
-        super().__init__()
-        self.backbone, self.head = backbone, head
-        self.register_buffer("mean", 255 * torch.tensor(backbone.mean)[:, None, None])
-        self.register_buffer("std", 255 * torch.tensor(backbone.std)[:, None, None])
+        super().__init__(backbone)
+        self.head = head
 
     @property
     def statistics(self) -> list[Statistics]:
@@ -39,13 +35,6 @@ class PaDiM(nn.Module):
 
     def forward(self, images: Tensor) -> Any:
         return self.head(self.features(images))
-
-    @torch.no_grad()
-    def features(self, images: Tensor) -> list[Tensor]:
-        """Feature maps of the frozen backbone, (B, C_m, h_m, w_m)."""
-        require_images(images, self.backbone.image_size)
-        normalised = (images.to(memory_format=torch.channels_last) - self.mean) / self.std
-        return self.backbone(normalised)
 
     def update(self, images: Tensor) -> None:
         """Add a batch of normal images to the statistics."""
@@ -64,15 +53,10 @@ class PaDiM(nn.Module):
             raise ValueError("cannot merge statistics of other networks or weights; fit both with one backbone")
         self.head.merge(other.head)  # type: ignore[arg-type]
 
+    def merge_ranks(self) -> None:
+        """Give every process the statistics of the images of all."""
+        merge_ranks(self.statistics)
+
     def finalise(self) -> None:
         """Turn the statistics into a fitted model."""
         self.head.finalise()
-
-
-def require_images(images: Tensor, size: Grid) -> None:
-    """Raise where these are no images of this height and width."""
-    if images.dtype != torch.uint8 or images.shape[1:] != (3, *size):
-        raise ValueError(
-            f"images are {images.dtype} of shape {tuple(images.shape)}; "
-            f"allowed is uint8 of shape (B, 3, {size[0]}, {size[1]})"
-        )

@@ -13,7 +13,7 @@ from padim.checkpoint import AtomicCheckpointIO
 from padim.data.module import ImageDataModule
 from padim.gaussian import Moments
 from padim.ledger import Entry
-from padim.module import OneEpochModule
+from padim.one_epoch import OneEpochModule
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class Progress(Callback):
         data.counted = trainer.strategy.broadcast({entry.name for entry in pl_module.images})
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        if self.every and (batch_idx + 1) % self.every == 0:
+        if self.every and pl_module.statistics and (batch_idx + 1) % self.every == 0:
             self._save(pl_module, trainer.global_rank)
 
     @rank_zero_only
@@ -57,7 +57,7 @@ class Progress(Callback):
             "images": [tuple(entry) for entry in module.images],
             "statistics": [
                 [(moments.count, moments.mean, moments.scatter) for moments in statistics.moments]
-                for statistics in module.model.statistics
+                for statistics in module.statistics
             ],
         }
         AtomicCheckpointIO().save_checkpoint(content, self.folder / f"{rank}.ckpt")
@@ -82,6 +82,6 @@ class Progress(Callback):
         entries = [Entry(*image) for image in part["images"]]
         if set(entries) <= set(module.images):
             return  # a fit that went on had joined it to its own already, and was killed before it was deleted
-        for statistics, levels in zip(module.model.statistics, part["statistics"], strict=True):
+        for statistics, levels in zip(module.statistics, part["statistics"], strict=True):
             statistics.add([Moments(*level) for level in levels])
         module.images += entries

@@ -7,7 +7,7 @@ import torch
 
 from padim.data.samples import Batch
 from padim.evaluation import METRICS, Evaluation, explain
-from padim.head import Prediction
+from padim.scoring import Prediction
 
 SIZE = 12
 
@@ -32,7 +32,7 @@ def image(index: int, label: int, known: bool = True, padding: int = 0) -> tuple
 def evaluated(*images: tuple[Prediction, Batch]) -> Evaluation:
     evaluation = Evaluation()
     for prediction, batch in images:
-        evaluation.update(prediction, batch)
+        evaluation.update(prediction, batch, torch.zeros(len(batch.label), 0))
     return evaluation
 
 

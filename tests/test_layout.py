@@ -11,20 +11,32 @@ PACKAGE = Path(padim.__file__).parent
 # Each may import those below it, and its own kind.
 LAYERS = [
     {"padim.commands"},
+    {"padim.run_page"},
     {"padim.predict", "padim.progress", "padim.report"},
     {"padim.export"},
     {"padim.ablation", "padim.checkpoint", "padim.figure"},
-    {"padim.module"},
+    {"padim.baselines", "padim.module"},
+    {"padim.method", "padim.one_epoch"},
+    {"padim.evaluated"},
     {"padim.evaluation", "padim.model"},
-    {"padim.data", "padim.decisions", "padim.metrics", "padim.sharing"},
+    {"padim.data", "padim.decisions", "padim.estimate", "padim.extractor", "padim.metrics", "padim.sharing"},
     {"padim.backbone", "padim.cells", "padim.heads", "padim.leave_one_out", "padim.processes"},
     {"padim.head", "padim.taps", "padim.weights"},
     {"padim.counting", "padim.whitening"},
     {"padim.statistics"},
     {"padim.derivation", "padim.embedding"},
     {"padim.pyramid"},
-    {"padim.covariance", "padim.gaussian", "padim.grids", "padim.kinds", "padim.memory"},
-    {"padim.calibration", "padim.curves", "padim.ledger", "padim.reduction", "padim.scoring"},
+    {"padim.covariance", "padim.gaussian", "padim.grids", "padim.kinds", "padim.memory", "padim.untrusted_tensors"},
+    {
+        "padim.calibration",
+        "padim.chi_squared",
+        "padim.curves",
+        "padim.ledger",
+        "padim.precision",
+        "padim.reduction",
+        "padim.scoring",
+        "padim.untrusted",
+    },
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 FILES = sorted(PACKAGE.rglob("*.py"))

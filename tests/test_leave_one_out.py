@@ -76,7 +76,7 @@ def test_also_of_a_sum_of_layers() -> None:
     ("options", "images", "error", "reason"),
     [
         ({"covariance": Covariance("oas", 0.0)}, 9, ValueError, "leave-one-out distances are known for covariance=eps"),
-        ({"covariance": Covariance(pool=3)}, 9, ValueError, "hold images out for the others"),
+        ({"covariance": Covariance(pool=3)}, 9, ValueError, "for the others hold images out"),
         ({"covariance": Covariance("diagonal")}, 9, ValueError, "leave-one-out distances are known"),
         ({"reduction": reduce(GRIDS[0], "pca", 5)}, 9, ValueError, "with a reduction that is drawn"),
         ({}, 2, ValueError, "leaving one of 2 images out leaves no covariance; give at least 3"),

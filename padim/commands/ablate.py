@@ -20,6 +20,7 @@ from padim.ablation import AblationModule
 from padim.cells import Cell, expand
 from padim.commands import CONF
 from padim.commands.finished import finishing, leave_out
+from padim.commands.interruption import interruptible
 from padim.commands.output import write_csv, write_curves, write_json, write_predictions
 from padim.commands.run import peak_memory_mb, settle_image_size, test, write_skipped
 from padim.commands.tracking import logged_trainers
@@ -35,7 +36,7 @@ def main(config: DictConfig) -> None:
     output_dir = Path(HydraConfig.get().runtime.output_dir)
     if leave_out(output_dir, config):
         return
-    with finishing(output_dir, config) as identity:
+    with interruptible(), finishing(output_dir, config) as identity:
         ablate(config, output_dir, identity)
 
 

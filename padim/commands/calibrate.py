@@ -12,7 +12,7 @@ from padim.data.module import ImageDataModule
 from padim.evaluation import scores_of
 from padim.head import Head
 from padim.leave_one_out import leave_one_out
-from padim.module import PaDiMModule
+from padim.method import Method
 from padim.processes import gather
 
 log = logging.getLogger(__name__)
@@ -27,12 +27,15 @@ class Scores(Callback):
     def on_predict_batch_end(
         self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
-        self.values += scores_of(outputs, batch).tolist()
+        self.values += scores_of(outputs, batch, pl_module.peak).tolist()
 
 
-def calibrate(
-    trainer: Trainer, module: PaDiMModule, data: ImageDataModule, source: str, alpha: float
-) -> Calibration | None:
+def heads_of(module: Method) -> list[Head]:
+    """The Gaussians of PaDiM; none of another method."""
+    return [one for one in module.modules() if isinstance(one, Head)]
+
+
+def calibrate(trainer: Trainer, module: Method, data: ImageDataModule, source: str, alpha: float) -> Calibration | None:
     """Score normal images; None where there are too few for the rate, which is told.
 
     Args:
@@ -43,15 +46,14 @@ def calibrate(
         return None
     data.counted = set()  # all of them, also what an interrupted fit had counted
     loader = data.calibration_dataloader() if source == "held_out" else data.train_dataloader()
-    heads = [one for one in module.model.modules() if isinstance(one, Head)]
     kept = Scores()
     callbacks_of(trainer).append(kept)
-    with leave_one_out(heads) if source == "leave_one_out" else nullcontext():
+    with leave_one_out(heads_of(module)) if source == "leave_one_out" else nullcontext():
         trainer.predict(module, loader, return_predictions=False)
     callbacks_of(trainer).remove(kept)
     scores = [score for of_rank in gather(kept.values) for score in of_rank]
     try:
-        return Calibration(scores, alpha, source, module.model.head.count)
+        return Calibration(scores, alpha, source, module.fitted)
     except ValueError as error:
         log.warning("no threshold: %s", error)
         return None

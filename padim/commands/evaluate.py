@@ -13,9 +13,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig
 
-from padim.checkpoint import load_module, read_checkpoint
+from padim.checkpoint import load_method, read_checkpoint
 from padim.commands import CONF
 from padim.commands.finished import finishing, leave_out
+from padim.commands.interruption import interruptible
 from padim.commands.run import test_and_report
 from padim.commands.tracking import logged_trainer
 
@@ -36,7 +37,10 @@ def main() -> None:
 
 def offer_data(checkpoint: dict[str, Any]) -> None:
     """Make ``dataset=from_checkpoint`` and its preprocessing known to Hydra."""
-    dataset = checkpoint["config"].get("dataset", {})  # none where saved by other means than padim-train
+    config = checkpoint["config"]
+    dataset = config.get("dataset") if isinstance(config, dict) else None
+    if not isinstance(dataset, dict):
+        dataset = {}  # saved by other means than padim-train
     preprocessing = {name: dataset[name] for name in PREPROCESSING if name in dataset}
     # Hydra would call whatever a foreign checkpoint names; and a cache writes and deletes.
     of_data = {name: value for name, value in dataset.items() if not name.startswith("cache")}
@@ -66,18 +70,18 @@ def evaluate(config: DictConfig) -> None:
     output_dir = Path(HydraConfig.get().runtime.output_dir)
     if leave_out(output_dir, config):
         return
-    with finishing(output_dir, config):
+    with interruptible(), finishing(output_dir, config):
         test_checkpoint(config, output_dir)
 
 
 def test_checkpoint(config: DictConfig, output_dir: Path) -> None:
     """One run."""
-    module = load_module(config.checkpoint)
+    module = load_method(config.checkpoint)
     if "dataset" not in config or "reader" not in config.dataset:
         raise ValueError(f"{config.checkpoint} names no data set of padim; choose one, such as dataset=mvtec")
     data = instantiate(config.data)
     with logged_trainer(config, output_dir) as trainer:
-        test_and_report(trainer, module, data, output_dir, {"train_images": int(module.model.head.fitted)})
+        test_and_report(trainer, module, data, output_dir, {"train_images": module.fitted})
 
 
 if __name__ == "__main__":

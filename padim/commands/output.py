@@ -18,13 +18,13 @@ def write_json(metrics: Mapping[str, float], path: Path) -> None:
 
 
 def write_csv(header: Sequence[str], rows: Iterable[Sequence[Any]], path: Path) -> None:
-    with path.open("w", newline="") as file:
+    with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:  # names need not be Unicode
         writer = csv.writer(file)
         writer.writerow(header)
         writer.writerows(rows)
 
 
-def write_predictions(samples: Sequence[Sample], scores: Mapping[str, Mapping[int, float]], path: Path) -> None:
+def write_predictions(samples: Sequence[Sample], scores: Mapping[str, Mapping[int, Any]], path: Path) -> None:
     """Path and label of each image that was scored, and the columns of ``scores``."""
     columns = list(scores.values())
     rows = (

@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 from tqdm import tqdm
 
 from padim.commands import CONF
+from padim.commands.interruption import interruptible
 from padim.data.listing import Listing, list_images
 from padim.export.predictor import ModulePredictor, Predictor, load_predictor
 from padim.predict.decision import Decision, decide_by, described
@@ -36,7 +37,8 @@ class Tally(NamedTuple):
 
 @hydra.main(version_base="1.3", config_path=CONF, config_name="predict")
 def main(config: DictConfig) -> None:
-    predict(config, Path(HydraConfig.get().runtime.output_dir))
+    with interruptible():
+        predict(config, Path(HydraConfig.get().runtime.output_dir))
 
 
 def predict(config: DictConfig, output_dir: Path) -> None:

@@ -12,13 +12,15 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from padim.calibration import images_needed
 from padim.commands import CONF
-from padim.commands.calibrate import calibrate
+from padim.commands.calibrate import calibrate, heads_of
 from padim.commands.finished import finishing, leave_out
+from padim.commands.interruption import interruptible
 from padim.commands.objective import achieved, require_known
 from padim.commands.run import settle_image_size, test_and_report, write_skipped
 from padim.commands.tracking import logged_trainer
 from padim.commands.trainer import callbacks_of
 from padim.commands.wandb_run import WandbRun
+from padim.leave_one_out import require_exact
 from padim.progress import Progress
 
 
@@ -30,7 +32,7 @@ def main(config: DictConfig) -> float | None:
     images_needed(**config.calibration)  # which knows what is impossible
     output_dir = Path(HydraConfig.get().runtime.output_dir)
     if not leave_out(output_dir, config):
-        with finishing(output_dir, config) as identity:
+        with interruptible(), finishing(output_dir, config) as identity:
             train(config, output_dir, identity)
     return rank_zero_only(achieved)(config.objective, output_dir)
 
@@ -47,6 +49,8 @@ def train(config: DictConfig, output_dir: Path, identity: dict[str, Any]) -> Non
     data = instantiate(config.data)
     module = instantiate(config.model)
     module.config = as_composed
+    if config.calibration.source == "leave_one_out":
+        require_exact(heads_of(module))
     progress = Progress((output_dir / "progress").absolute(), identity, config.save_every)
     rank_zero_only(data.prepare_data)()  # before the clock starts; Lightning will find it done
     with logged_trainer(config, output_dir) as trainer:
@@ -56,7 +60,7 @@ def train(config: DictConfig, output_dir: Path, identity: dict[str, Any]) -> Non
             trainer.fit(module, data)
         finally:
             rank_zero_only(write_skipped)(data, output_dir)  # so early in case that nothing is left to fit
-        facts = {"fit_seconds": time.perf_counter() - start, "train_images": module.model.head.count}
+        facts = {"fit_seconds": time.perf_counter() - start, "train_images": module.fitted}
         module.calibration = calibrate(trainer, module, data, **config.calibration)
         trainer.save_checkpoint(output_dir / "padim.ckpt", weights_only=True)
         progress.clear()

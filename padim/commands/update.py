@@ -57,8 +57,8 @@ def calibrated(module: PaDiMModule, images: Sequence[Path], alpha: float) -> Cal
     """A threshold from normal images that are not in the model."""
     require_disjoint(module.images, entries(images))
     with torch.inference_mode():
-        scores = [s for batch in batches(module, images) for s in scores_of(module(batch.image), batch).tolist()]
-    return Calibration(scores, alpha, "held_out", module.model.head.count)
+        scored = [scores_of(module(batch.image), batch, module.peak) for batch in batches(module, images)]
+    return Calibration(torch.cat(scored).tolist(), alpha, "held_out", module.fitted)
 
 
 def batches(module: PaDiMModule, images: Sequence[Path]) -> "tqdm[Batch]":

@@ -1,6 +1,7 @@
 """The LightningDataModule of every data set."""
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from hashlib import sha256
@@ -13,7 +14,7 @@ from torch.utils.data import DataLoader
 from padim.data.augmentation import Augmentation
 from padim.data.cache import ImageCache
 from padim.data.samples import Batch, ImageDataset, Reader, Sample, Size
-from padim.data.shares import ShareLoader, shard_of, share_of
+from padim.data.shares import ShareLoader, Shuffled, shard_of, share_of
 from padim.data.tolerance import Skipped, TolerantDataset, TolerantLoader
 from padim.scoring import INTERPOLATIONS
 
@@ -34,6 +35,8 @@ class ImageDataModule(LightningDataModule):
         cache, cache_dir, cache_gb: whether, where and how many decoded images are kept on disk, see
             :class:`padim.data.cache.ImageCache`; changes speed only.
         augmentation: of the images that are fitted, arguments of :class:`padim.data.augmentation.Augmentation`.
+        test_batch_size: images at once in the test; None: as many.
+        shuffle_seed: of the order of the training images, another in each epoch; None: as the reader lists them.
         shard: which part of these images to fit to, such as "3/16": the others are other jobs'. None: all.
 
     Attributes:
@@ -59,6 +62,8 @@ class ImageDataModule(LightningDataModule):
         cache_gb: float = 10.0,
         augmentation: Mapping[str, Any] | None = None,
         shard: str | None = None,
+        test_batch_size: int | None = None,
+        shuffle_seed: int | None = None,
     ) -> None:
         super().__init__()
         if any(crop > size for crop, size in zip(image_size, resize, strict=True)):
@@ -77,6 +82,8 @@ class ImageDataModule(LightningDataModule):
         self.keep_aspect, self.calibration_fraction, self.on_error = keep_aspect, calibration_fraction, on_error
         self.cache = ImageCache(Path(cache_dir), cache_gb) if cache else None
         self.augmentation, self.shard = Augmentation(**augmentation or {}), shard
+        self.augmentation.require_room(self.resize, self.image_size)
+        self.test_batch_size, self.shuffle_seed = test_batch_size or batch_size, shuffle_seed
         self.skipped: dict[Path, Skipped] = {}
         self.counted: set[str] = set()
 
@@ -100,7 +107,7 @@ class ImageDataModule(LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Batch]:
         left = [i for i, sample in enumerate(self.train_set.samples) if self._name(sample) not in self.counted]
-        return self._loader(self.train_set, "train", left)
+        return self._loader(self.train_set, "train", left, self.shuffle_seed)
 
     @property
     def train_names(self) -> set[str]:
@@ -121,13 +128,16 @@ class ImageDataModule(LightningDataModule):
         sizes, root = (self.resize, self.image_size), self.reader.root
         return ImageDataset(samples, *sizes, self.interpolation, self.keep_aspect, self.cache, root)
 
-    def _loader(self, dataset: ImageDataset, split: str, indices: Sequence[int]) -> DataLoader[Batch]:
+    def _loader(
+        self, dataset: ImageDataset, split: str, indices: Sequence[int], shuffle_seed: int | None = None
+    ) -> DataLoader[Batch]:
         """Batches of this process's share of some images."""
         rank, ranks = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        share = share_of(indices, rank, ranks)
         options: dict[str, Any] = {
-            "batch_size": self.batch_size,
+            "batch_size": self.test_batch_size if split == "test" else self.batch_size,
             "num_workers": self.num_workers,
-            "sampler": share_of(indices, rank, ranks),
+            "sampler": share if shuffle_seed is None else Shuffled(share, shuffle_seed),
         }
         if self.on_error == "raise":
             return ShareLoader(dataset, **options)
@@ -141,7 +151,7 @@ def hold_out(samples: list[Sample], fraction: float, root: Path) -> tuple[list[S
     that.
     """
     count = math.ceil(Fraction(str(fraction)) * len(samples))  # of floats, 7 % of 100 are more than 7
-    held_out = set(sorted(samples, key=lambda sample: sha256(sample.name(root).encode()).digest())[:count])
+    held_out = set(sorted(samples, key=lambda sample: sha256(os.fsencode(sample.name(root))).digest())[:count])
     if samples and len(held_out) == len(samples):
         raise ValueError(
             f"dataset.calibration_fraction={fraction} of {len(samples)} training images leaves none to fit; lower it"

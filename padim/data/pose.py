@@ -17,11 +17,13 @@ class Pose:
     Attributes:
         angle: degrees, counter-clockwise about the centre.
         down, right: place of the crop between the first there is and the last, in [0, 1); None is in the centre.
+        shift: pixels that the crop is moved by from there, down and to the right, as far as the image goes.
     """
 
     angle: float
     down: float | None = None
     right: float | None = None
+    shift: tuple[int, int] = (0, 0)
 
 
 def turned(image: Image.Image, pose: Pose | None, interpolation: InterpolationMode) -> Image.Image:
@@ -42,10 +44,10 @@ def cropped(image: Image.Image, pose: Pose | None, size: Size) -> Image.Image:
     """Where the pose says; in the centre, and of two such places the upper left one, where it says nothing."""
     down, right = image.height - size[0], image.width - size[1]
     top, left = down // 2, right // 2
-    if pose is not None and pose.down is not None:
-        top = int(pose.down * (down + 1))
-    if pose is not None and pose.right is not None:
-        left = int(pose.right * (right + 1))
+    if pose is not None:
+        top = top if pose.down is None else int(pose.down * (down + 1))
+        left = left if pose.right is None else int(pose.right * (right + 1))
+        top, left = min(max(top + pose.shift[0], 0), down), min(max(left + pose.shift[1], 0), right)
     return functional.crop(image, top, left, *size)
 
 

@@ -1,10 +1,11 @@
 """Shares of a data set: of a process among several, of a job among several."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
-from torch.utils.data import DataLoader
+import numpy as np
+from torch.utils.data import DataLoader, Sampler
 
 T = TypeVar("T")
 
@@ -15,6 +16,24 @@ class ShareLoader(DataLoader[Any]):
     def __len__(self) -> int:
         """At least 1: where there is no batch Lightning leaves out the hooks, in which the other processes wait."""
         return max(1, super().__len__())
+
+
+class Shuffled(Sampler[int]):
+    """Some indices, each epoch in another order, which depends on the seed and the epoch alone."""
+
+    def __init__(self, indices: Sequence[int], seed: int) -> None:
+        self.indices, self.seed, self.epoch = indices, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Which Lightning calls."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __iter__(self) -> Iterator[int]:
+        order = np.random.default_rng([self.seed, self.epoch]).permutation(len(self.indices))
+        return (self.indices[i] for i in order.tolist())
 
 
 def shard_of(items: list[T], shard: str | None) -> list[T]:

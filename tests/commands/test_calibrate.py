@@ -36,7 +36,7 @@ def test_alarms_are_scores_above_the_threshold(
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     assert metrics["threshold"] == module.calibration.threshold
     predictions = rows(tmp_path / "predictions.csv")
-    assert list(predictions[0]) == ["path", "label", "score", "p_value", "alarm"]
+    assert list(predictions[0])[:6] == ["path", "label", "score", "p_value", "alarm", "level"]
     for row in predictions:
         alarm = float(row["score"]) > metrics["threshold"]
         assert (int(row["alarm"]), float(row["p_value"]) <= 0.2) == (alarm, alarm)

@@ -18,6 +18,7 @@ from padim.commands import evaluate, train
 from padim.module import PaDiMModule
 from tests.drawn import draw
 
+SHARES = ["share layer3", "share layer2", "share layer1"]
 TINY = ["dataset.resize=[72,72]", "dataset.image_size=[64,64]", "reduction.dim=20", "data.batch_size=4"]
 
 
@@ -63,12 +64,17 @@ def test_a_run_leaves_what_it_promises(finished: tuple[Path, str]) -> None:
     assert {name for name in metrics if not math.isnan(metrics[name])} == {
         *("image_auroc", "pixel_auroc", "pro", "pixel_auroc_error_bound"),
         *("fit_seconds", "test_seconds", "peak_memory_mb", "train_images", "test_images"),
+        *("image_seconds", "model_mb"),
         *("oracle_f1", "oracle_lowest_alarm"),
     }
     assert all(0 <= metrics[name] <= 1 for name in ("image_auroc", "pixel_auroc", "pro"))
     assert (metrics["train_images"], metrics["test_images"]) == (7, 10)
     predictions = rows(folder / "predictions.csv")
-    assert list(predictions[0]) == ["path", "label", "score"]
+    assert list(predictions[0]) == ["path", "label", "score", "level", *SHARES]
+    for row in predictions:
+        shares = [float(row[share]) for share in SHARES]
+        assert sum(shares) == pytest.approx(1, abs=2e-4)
+        assert SHARES[shares.index(max(shares))] == f"share {row['level']}"
     assert sum(int(row["label"]) for row in predictions) == 6
     assert all(Path(row["path"]).is_file() and math.isfinite(float(row["score"])) for row in predictions)
     assert (folder / ".hydra" / "config.yaml").is_file()

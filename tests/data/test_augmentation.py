@@ -75,6 +75,48 @@ def test_what_is_drawn_is_uniform_and_within_its_bounds() -> None:
     assert abs(np.corrcoef(drawn, rowvar=False)[0, 1]) < 0.05
 
 
+def test_shifts_are_uniform_and_change_nothing_else() -> None:
+    samples = [Sample(Path(f"root/{n}.png")) for n in range(1000)]
+    plain, views = (Augmentation(**LIGHT, shift=shift).views(samples, Path("root"))[1000:] for shift in (0, 5))
+    assert [(view.pose.angle, view.light) for view in views] == [(view.pose.angle, view.light) for view in plain]
+    drawn = np.array([view.pose.shift for view in views])
+    for axis in drawn.T:
+        values, counts = np.unique(axis, return_counts=True)
+        assert values.tolist() == list(range(-5, 6))
+        assert stats.chisquare(counts).pvalue > 0.01
+    assert abs(np.corrcoef(drawn, rowvar=False)[0, 1]) < 0.05
+
+
+@pytest.mark.parametrize("shift", [(0, 0), (-5, 5), (5, -5), (3, -1)])
+def test_a_shift_is_a_random_crop_and_then_one_from_the_centre(shift: tuple[int, int], tmp_path: Path) -> None:
+    """As the VAE's 292 to 282 to 256, here 46 to 36 to 32. The mask goes along."""
+    pixels = np.random.default_rng(0).integers(0, 256, (46, 46, 3), np.uint8)
+    path = write(tmp_path / "image.png", pixels)
+    mask = write(tmp_path / "mask.png", (pixels[..., 0] > 99).astype(np.uint8))
+    sample = Sample(path, "hole", mask, Pose(0.0, shift=shift))
+    batch = ImageDataset([sample], (46, 46), (32, 32), "bicubic")[0]
+    cropped = pixels[5 + shift[0] :, 5 + shift[1] :][:36, :36][2:34, 2:34]
+    np.testing.assert_array_equal(batch.image.permute(1, 2, 0), cropped)
+    np.testing.assert_array_equal(batch.mask, cropped[..., 0] > 99)
+
+
+def test_a_shift_ends_where_the_image_does(tmp_path: Path) -> None:
+    """Of a data set that draws the place of the crop itself."""
+    path = write(tmp_path / "image.png", size=(40, 40))
+    poses = [Pose(0.0, 0.3, 0.7, (-4, 4)), Pose(0.0, 0.0, 0.99), Pose(0.0, 0.3, 0.7)]
+    samples = [Sample(path, pose=pose) for pose in poses]
+    moved, corner, place = (item.image for item in ImageDataset(samples, (40, 40), (35, 35), "bicubic"))
+    assert torch.equal(moved, corner)
+    assert not torch.equal(moved, place)
+
+
+def test_a_shift_needs_room() -> None:
+    augmentation = Augmentation(2, shift=5)
+    augmentation.require_room((292, 266), (256, 256))
+    with pytest.raises(ValueError, match=r"augmentation.shift=5; around the crop dataset.image_size=\[256, 256\]"):
+        augmentation.require_room((292, 265), (256, 256))
+
+
 def test_a_view_is_what_it_was() -> None:
     (_, view) = Augmentation(2, 3.0, 0.1).views([Sample(Path("root/a/b.png"))], Path("root"))
     assert (view.pose, view.light) == (Pose(ANGLE), LIT)
@@ -124,6 +166,7 @@ def test_they_count_as_images_in_the_fit_alone(root: Path, tmp_path: Path, monke
         ({"repeats": 0}, "augmentation.repeats=0; it must be 1"),
         ({"angle": 181.0}, "augmentation.angle=181.0"),
         ({"light": 1.0}, "the light at least 0 and below 1"),
+        ({"shift": -1}, "augmentation.shift=-1; it must be 0"),
         ({"seed": -1}, "augmentation.seed=-1; it must be 0 or more"),
     ],
 )

@@ -1,0 +1,42 @@
+"""Images in, feature maps out: what every method on a frozen network begins with."""
+
+import torch
+from torch import Tensor, nn
+
+from padim.backbone import Backbone
+from padim.grids import Grid
+
+
+class Extractor(nn.Module):
+    """Normalisation and a frozen backbone.
+
+    Images are uint8, (B, 3, H, W), of the backbone's image size.
+
+    Args:
+        backbone: makes the feature maps.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.register_buffer("mean", 255 * torch.tensor(backbone.mean)[:, None, None])
+        self.register_buffer("std", 255 * torch.tensor(backbone.std)[:, None, None])
+
+    @torch.no_grad()
+    def features(self, images: Tensor) -> list[Tensor]:
+        """Feature maps of the frozen backbone, (B, C_m, h_m, w_m)."""
+        require_images(images, self.backbone.image_size)
+        normalised = (images.to(memory_format=torch.channels_last) - self.mean) / self.std
+        return self.backbone(normalised)
+
+
+def require_images(images: Tensor, size: Grid) -> None:
+    """Raise where these are no images of this height and width."""
+    if images.dtype != torch.uint8 or images.shape[1:] != (3, *size):
+        raise ValueError(
+            f"images are {images.dtype} of shape {tuple(images.shape)}; "
+            f"allowed is uint8 of shape (B, 3, {size[0]}, {size[1]})"
+        )
