@@ -23,11 +23,12 @@ def main() -> None:
     print(page(found, sections, pictures={}))
 
     # Now, since matplotlib takes longer to import than all before.
-    from padim.report.pictures import draw_dimensions_of, draw_section
+    from padim.report.pictures import draw_dimensions_of, draw_memory_of, draw_section
 
     output = arguments.output
     output.mkdir(parents=True, exist_ok=True)
     pictures = {section.key: draw_section(section, curves, output) for section in sections}
+    pictures["costs"] = draw_memory_of(found.results, output)
     pictures["found"] = draw_dimensions_of(found.results, output)
     files = {"report.md": page(found, sections, pictures)}
     for sheet in (sheet for section in sections for sheet in section.sheets):

@@ -16,6 +16,7 @@ USUAL: dict[str, Any] = {
     "dataset.interpolation": "bicubic",
     "dataset.keep_aspect": False,
     "dataset.calibration_fraction": 0.0,
+    "dataset.shard": None,
     "dataset.train_frames": 5000,
     "dataset.test_stride": 5,
     "augmentation.repeats": 1,
@@ -32,12 +33,13 @@ class Cell:
 
     Attributes:
         dataset: the choice of Hydra's group.
+        backbone: timm's name; "" of a method without one, as all that a method does not have.
         weights: timm's tag, "random" or the name of a file.
         layers: "l23" for the concatenation of stages 2 and 3, "sum23" for the sum of their single maps.
         dim: None without reduction.
         pool: of the covariance's positions: "1", "3", ... or "all".
         image_size: height x width.
-        settings: what else differs from the paper's protocol, as overrides.
+        settings: what else differs from the paper's protocol, as overrides; of another method all that it has.
     """
 
     dataset: str
@@ -48,14 +50,21 @@ class Cell:
     dim: int | None
     covariance: str
     pool: str
-    eps: float
+    eps: float | None
     image_size: str
     settings: str
+    method: str = "padim"
+
+    @property
+    def network(self) -> str:
+        """The backbone and its weights."""
+        return f"{self.backbone} ({self.weights})" if self.backbone else ""
 
     @property
     def order(self) -> tuple[str | float, ...]:
-        """For sorting: no reduction comes first."""
-        return tuple(-1 if value is None else value for value in vars(self).values())
+        """For sorting: PaDiM comes before other methods, and no reduction first."""
+        values = [-1 if value is None else value for value in vars(self).values()]
+        return (self.method != "padim", *values)
 
 
 def cell_of(config: dict[str, Any], choices: dict[str, Any], head: dict[str, Any] | None = None) -> Cell:
@@ -66,14 +75,18 @@ def cell_of(config: dict[str, Any], choices: dict[str, Any], head: dict[str, Any
         choices: of Hydra's groups.
         head: layers, reduction, dim, covariance, pool and eps where a run has many; else the configuration's.
     """
-    weights = str(at(config, "backbone.weights"))
+    method = str(choices.get("method", "padim"))
+    backbone, weights = _backbone(config, method)
+    if head is None:
+        head = _head(config) if method == "padim" else _head_of_another(config)
     return Cell(
         dataset=str(at(choices, "dataset")),
-        backbone=str(at(config, "backbone.name")),
-        weights=str(at(config, "backbone.tag")) if weights == "imagenet" else Path(weights).name,
+        backbone=backbone,
+        weights=weights,
         image_size="x".join(map(str, at(config, "dataset.image_size"))),
-        settings=_settings(config, choices),
-        **(_head(config) if head is None else head),
+        settings=_settings(config, method),
+        method=method,
+        **head,
     )
 
 
@@ -112,14 +125,32 @@ def _head(config: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _settings(config: dict[str, Any], choices: dict[str, Any]) -> str:
+def _head_of_another(config: dict[str, Any]) -> dict[str, Any]:
+    """A method that is not PaDiM may read layers, and has neither reductions nor covariances."""
+    stages = at(config, "layers.stages") if "layers" in config["model"] else None
+    layers = "" if stages is None else layers_name(stages, "concat")
+    return {"layers": layers, "reduction": "", "dim": None, "covariance": "", "pool": "", "eps": None}
+
+
+def _backbone(config: dict[str, Any], method: str) -> tuple[str, str]:
+    """Its name, and where its weights come from."""
+    if method != "padim" and "backbone" not in config["model"]:
+        return "", ""
+    weights = str(at(config, "backbone.weights"))
+    tag = str(at(config, "backbone.tag")) if weights == "imagenet" else Path(weights).name
+    return str(at(config, "backbone.name")), tag
+
+
+def _settings(config: dict[str, Any], method: str) -> str:
     """The model's own node, which padim-ablate does not have, comes first."""
     found = {key: at(config, f"model.{key}", at(config, key, usual)) for key, usual in USUAL.items()}
     if at(config, "dataset.version", None) is not None:
         del found["dataset.seed"]  # a version is a seed
     unusual = {key: value for key, value in found.items() if value != USUAL[key]}
-    if choices.get("method", "padim") != "padim":
-        unusual["method"] = choices["method"]
+    if method != "padim":
+        own = {key: value for key, value in config["model"].items() if isinstance(value, int | float)}
+        epochs = at(config, "trainer.max_epochs", 1)
+        unusual |= own if epochs == 1 else own | {"epochs": epochs}
     return " ".join(f"{key}={value}" for key, value in unusual.items()).replace("'", "").replace(", ", ",")
 
 
@@ -132,9 +163,12 @@ def labels(cells: Sequence[Cell]) -> dict[Cell, str]:
     for name in forms:
         counts = Counter(getattr(cell, name) for cell in cells)
         usual[name] = paper[name] if paper.get(name) in counts else counts.most_common(1)[0][0]
-    names = {}
+    names, methods = {}, {cell.method for cell in cells}
     for cell in cells:
-        unusual = {name: value for name in forms if (value := getattr(cell, name)) != usual[name]}
+        unusual = {name: value for name in forms if (value := getattr(cell, name)) not in (usual[name], "", None)}
         parts = [forms[name].format(value) for name, value in unusual.items()]
-        names[cell] = ", ".join([f"{cell.reduction} {cell.dim or ''}".strip(), *parts])
+        head = [cell.method] if len(methods) > 1 or cell.method != "padim" else []
+        head += [cell.reduction] if cell.reduction else []
+        head += [str(cell.dim)] if cell.dim else []
+        names[cell] = ", ".join([" ".join(head), *parts])
     return names

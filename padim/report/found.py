@@ -9,6 +9,7 @@ from padim.report.sheet import Column, Entry, Percent, Sheet, repetition_column
 
 COLUMNS = [
     Column("data set", "dataset", number=False),
+    Column("method", "method", number=False),
     Column("backbone", "backbone", number=False),
     Column("layers", "layers", number=False),
     Column("reduction", "reduction", number=False),
@@ -47,9 +48,9 @@ def found_sheet(results: Sequence[Result]) -> Sheet:
 
 
 def _entries(cell: Cell) -> list[Entry]:
-    dim = "" if cell.dim is None else cell.dim
-    head: list[Entry] = [cell.layers, cell.reduction, dim, cell.covariance, cell.pool, f"{cell.eps:g}"]
-    return [cell.dataset, f"{cell.backbone} ({cell.weights})", *head, cell.image_size, cell.settings]
+    dim, eps = "" if cell.dim is None else cell.dim, "" if cell.eps is None else f"{cell.eps:g}"
+    head: list[Entry] = [cell.layers, cell.reduction, dim, cell.covariance, cell.pool, eps]
+    return [cell.dataset, cell.method, cell.network, *head, cell.image_size, cell.settings]
 
 
 def _count(classes: Sequence[str]) -> str:

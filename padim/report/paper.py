@@ -14,25 +14,49 @@ ALL = "all classes"
 
 
 @dataclass(frozen=True)
-class PaperRow:
-    """One model of a table; see paper.yaml."""
+class Row:
+    """One model; see paper.yaml."""
 
     name: str
-    printed: dict[str, list[float | None]]
     match: dict[str, Any] | None = None
-    parts_give: dict[str, list[float | None]] = field(default_factory=dict)
 
     def cells(self, cells: Iterable[Cell]) -> list[Cell]:
         """Those that the row speaks of; weights from a file may be the paper's, and only their user knows."""
         if self.match is None:
             return []
-        wanted = {name: value for name, value in self.match.items() if name != "weights"}
+        wanted = {"method": "padim"} | {name: value for name, value in self.match.items() if name != "weights"}
         return [
             cell
             for cell in cells
             if all(getattr(cell, name) == value for name, value in wanted.items())
-            and (cell.weights == self.match["weights"] or from_file(cell))
+            and (cell.weights == self.match.get("weights", cell.weights) or from_file(cell))
         ]
+
+
+@dataclass(frozen=True)
+class PaperRow(Row):
+    """Of a table of results."""
+
+    printed: dict[str, list[float | None]] = field(default_factory=dict)
+    parts_give: dict[str, list[float | None]] = field(default_factory=dict)
+
+    @property
+    def of_padim(self) -> bool:
+        """Whether it is PaDiM's: then it is missed where there is no run; what others published stands for itself."""
+        return self.match is not None and "method" not in self.match
+
+
+@dataclass(frozen=True)
+class CostRow(Row):
+    """Of tables VII and VIII.
+
+    Attributes:
+        seconds: of inference, an image.
+        memory: GB, by data set.
+    """
+
+    seconds: float | None = None
+    memory: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -63,7 +87,7 @@ class PaperTable:
             scopes[group] = classes
         if len(self.groups) > 1:
             scopes[ALL] = self.classes
-        return {name: classes for name, classes in scopes.items() if row.match or name in row.printed}
+        return {name: classes for name, classes in scopes.items() if row.of_padim or name in row.printed}
 
 
 def from_file(cell: Cell) -> bool:
@@ -73,7 +97,7 @@ def from_file(cell: Cell) -> bool:
 
 def read_paper() -> list[PaperTable]:
     """The tables of paper.yaml."""
-    content = yaml.safe_load(Path(__file__).with_name("paper.yaml").read_text())
+    content = _content()
     return [
         PaperTable(
             **{key: value for key, value in table.items() if key != "rows"},
@@ -82,3 +106,12 @@ def read_paper() -> list[PaperTable]:
         )
         for table in content["tables"]
     ]
+
+
+def read_costs() -> list[CostRow]:
+    """Its costs."""
+    return [CostRow(**row) for row in _content()["costs"]]
+
+
+def _content() -> dict[str, Any]:
+    return yaml.safe_load(Path(__file__).with_name("paper.yaml").read_text())

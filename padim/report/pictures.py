@@ -1,14 +1,16 @@
 """The pictures of a report: which results they show, and what is said below them."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from padim.report.averages import Average, average, by_class
-from padim.report.cell import Cell
+from padim.report.cell import Cell, labels
+from padim.report.costs import MIB
 from padim.report.curves import CURVES, Curves, mean_curve
 from padim.report.found import by_cell
-from padim.report.plots import COLOURS, draw_classes, draw_curves, draw_dimensions
+from padim.report.plots import COLOURS, draw_classes, draw_curves, draw_dimensions, draw_memory
 from padim.report.results import METRICS, Result
 from padim.report.sections import Picture, Section
 
@@ -64,7 +66,7 @@ def _curve_picture(section: Section, files: Mapping[Path, Curves], folder: Path)
 def draw_dimensions_of(results: Iterable[Result], folder: Path) -> list[Picture]:
     """The metrics against the dimension, for all that differs in nothing but the reduction."""
     groups: dict[Cell, list[Result]] = {}
-    for one in results:
+    for one in (one for one in results if one.cell.method == "padim"):
         groups.setdefault(replace(one.cell, reduction="", dim=None), []).append(one)
     pictures: list[Picture] = []
     for group, own in groups.items():
@@ -76,6 +78,20 @@ def draw_dimensions_of(results: Iterable[Result], folder: Path) -> list[Picture]
             _draw_dimensions(path, cells, classes)
             pictures.append(Picture(path.name, f"{_described(group)}: averaged over {_named(classes)}."))
     return pictures
+
+
+def draw_memory_of(results: Iterable[Result], folder: Path) -> list[Picture]:
+    """Memory against the number of training images, of what was fitted to parts of them (dataset.shard)."""
+    groups: dict[Cell, dict[int, float]] = {}
+    for one in (one for one in results if "model_mb" in one.costs):
+        cell = replace(one.cell, settings=re.sub(r"dataset\.shard=\S+ ?", "", one.cell.settings).strip())
+        groups.setdefault(cell, {})[int(one.costs["train_images"])] = MIB * one.costs["model_mb"]
+    of_parts = {cell: sizes for cell, sizes in groups.items() if len(sizes) > 1}
+    if not of_parts:
+        return []
+    names = labels(list(of_parts))
+    draw_memory({names[cell]: sizes for cell, sizes in of_parts.items()}, folder / "memory.png")
+    return [Picture("memory.png", "What the fitted model takes, against the images that it is fitted to.")]
 
 
 def _draw_dimensions(path: Path, cells: Mapping[Cell, list[Result]], classes: Sequence[str]) -> None:
@@ -114,7 +130,7 @@ def _strongest(series: Series) -> tuple[Series, str]:
 
 
 def _described(cell: Cell) -> str:
-    parts = [cell.dataset, f"{cell.backbone} ({cell.weights})", cell.layers, f"covariance {cell.covariance}"]
+    parts = [cell.dataset, cell.network, cell.layers, f"covariance {cell.covariance}"]
     parts += [f"pool {cell.pool}", f"eps {cell.eps:g}", cell.image_size, cell.settings]
     return ", ".join(filter(None, parts))
 

@@ -116,6 +116,21 @@ def draw_curves(panels: Mapping[str, Mapping[str, Curve]], path: Path) -> None:
     _finish(figure, row, path)
 
 
+def draw_memory(lines: Mapping[str, Mapping[int, float]], path: Path) -> None:
+    """Memory of fitted models against the images that they are fitted to, both in powers.
+
+    Args:
+        lines: MB by the number of images, by label.
+    """
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.subplots()
+    for colour, marker, (label, sizes) in zip(cycle(COLOURS), cycle(MARKERS), lines.items(), strict=False):
+        counts = sorted(sizes)
+        axes.plot(counts, [sizes[count] for count in counts], color=colour, marker=marker, label=label)
+    axes.set(xscale="log", yscale="log", xlabel="training images", ylabel="fitted model, network included (MB)")
+    _finish(figure, [axes], path)
+
+
 def _below(value: float, step: float, margin: float) -> float:
     """Where an axis may begin: a multiple of the step, so much below the value."""
     return max(0.0, step * math.floor((value - margin) / step))

@@ -2,15 +2,17 @@
 
 import csv
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from padim.report.cell import Cell, at, cell_of
+from padim.untrusted import require_plain
 
 METRICS = {"image_auroc": "image AUROC", "pixel_auroc": "pixel AUROC", "pro": "PRO"}
+COSTS = ("train_images", "fit_seconds", "image_seconds", "model_mb", "peak_memory_mb")
 HEAD_COLUMNS = ("name", "layers", "reduction", "dim", "covariance", "pool", "eps", "seed", *METRICS)
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times faster, where it was built
@@ -30,6 +32,7 @@ class Result:
         head: of the model within the run, as in heads.csv and curves.csv.
         version: of a data set that has versions, else "".
         metrics: in [0, 1], without those that could not be computed.
+        costs: those of :data:`COSTS` that the run of this one model has told.
         written: when; the newest of equal ones counts.
     """
 
@@ -42,6 +45,7 @@ class Result:
     version: str
     metrics: dict[str, float]
     written: float
+    costs: dict[str, float] = field(default_factory=dict)
 
 
 def read_run(folder: Path, name: str, command: str, choices: dict[str, Any]) -> list[Result]:
@@ -63,7 +67,12 @@ def read_run(folder: Path, name: str, command: str, choices: dict[str, Any]) -> 
     }
     if command == "train":
         cell, seed = cell_of(config, choices), int(at(config, "seed"))
-        return [Result(head="padim", cell=cell, seed=seed, metrics=_metrics(facts, "metrics.json"), **shared)]
+        costs = {name: float(facts[name]) for name in COSTS if name in facts}
+        return [
+            Result(
+                head=cell.method, cell=cell, seed=seed, metrics=_metrics(facts, "metrics.json"), costs=costs, **shared
+            )
+        ]
     results = []
     for row in _heads(folder / "heads.csv"):
         head: dict[str, Any] = {key: row[key] for key in ("layers", "reduction", "covariance", "pool")}
@@ -78,7 +87,8 @@ def read_mapping(path: Path) -> dict[str, Any]:
     content = path.read_text()
     try:
         values = json.loads(content) if path.suffix == ".json" else yaml.load(content, _Loader)
-    except (ValueError, yaml.YAMLError) as error:
+        require_plain(values)
+    except (RecursionError, ValueError, yaml.YAMLError) as error:
         raise ValueError(f"{path.name}: {error}") from error
     if not isinstance(values, dict):
         raise ValueError(f"{path.name} is half-written: it holds no keys and values")

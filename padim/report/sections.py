@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from padim.report.averages import Average
 from padim.report.cell import labels
+from padim.report.costs import costs_sheet
 from padim.report.found import by_cell, found_sheet
 from padim.report.paper import PaperTable, read_paper
 from padim.report.results import METRICS, Result
@@ -45,6 +46,8 @@ def sections_of(results: Sequence[Result]) -> list[Section]:
     tables = [(table, models_of(table, results)) for table in read_paper()]
     sections = [_paper_section(table, models) for table, models in tables if any(model.results for model in models)]
     drawn = [{one.cell for own in section.series.values() for one in own} for section in sections]
+    if costs := costs_sheet(results):
+        sections.append(Section("costs", [costs]))
     if results:
         sections.append(Section("found", [found_sheet(results)]))
     for dataset in sorted({one.cell.dataset for one in results}):

@@ -61,7 +61,23 @@ class Percent:
         return text + ("" if self.std is None else f" ± {self.std:.1f}") + (f" [{self.mark}]" if self.mark else "")
 
 
-Entry = Percent | str | int
+@dataclass(frozen=True)
+class Quantity:
+    """A measured number, with so many decimals.
+
+    Attributes:
+        value: None leaves the cell empty.
+    """
+
+    value: float | None
+    digits: int
+    std: None = None
+
+    def __str__(self) -> str:
+        return "" if self.value is None else f"{self.value:.{self.digits}f}"
+
+
+Entry = Percent | Quantity | str | int
 
 
 @dataclass(frozen=True)
@@ -117,7 +133,7 @@ def comma_separated(sheet: Sheet) -> str:
     keys = ([column.key, f"{column.key}_std"][: 1 + column.spread] for column in sheet.columns)
     writer.writerow(itertools.chain(*keys))
     for row in sheet.rows:
-        pairs = ((entry.value, entry.std) if isinstance(entry, Percent) else (entry, None) for entry in row)
+        pairs = ((entry.value, entry.std) if isinstance(entry, Percent | Quantity) else (entry, None) for entry in row)
         cells = (pair[: 1 + column.spread] for pair, column in zip(pairs, sheet.columns, strict=True))
         writer.writerow(round(cell, 6) + 0.0 if isinstance(cell, float) else cell for cell in itertools.chain(*cells))
     return file.getvalue()

@@ -18,7 +18,7 @@ class Model:
     """A row of the paper, and one configuration of those found that it speaks of.
 
     Attributes:
-        results: none where there was no run, or where the row is another method's.
+        results: none where there was no run.
     """
 
     label: str
@@ -33,7 +33,7 @@ def models_of(table: PaperTable, results: Iterable[Result]) -> list[Model]:
     for row in table.rows:
         fitting = row.cells(cells)
         if not fitting:
-            models.append(Model(row.name if row.match else f"{row.name} (published)", row, []))
+            models.append(Model(row.name if row.of_padim else f"{row.name} (published)", row, []))
         for cell in fitting:
             label = row.name if len(fitting) == 1 else f"{row.name} ({cell.weights})"
             models.append(Model(label, row, cells[cell]))
@@ -83,7 +83,7 @@ def _rows(table: PaperTable, model: Model, scopes: Scopes) -> list[list[Entry]]:
         printed = model.row.printed.get(scope, [None] * len(averages))
         for metric, ours, paper in zip(table.metrics, averages, printed, strict=True):
             difference = None if ours.mean is None or paper is None else ours.mean - paper
-            row.append(Percent(ours.mean, ours.std, otherwise="missing" if model.row.match else ""))
+            row.append(Percent(ours.mean, ours.std, otherwise="missing" if model.row.of_padim or model.results else ""))
             row.append(Percent(paper, mark=marked.get((model.row.name, scope, metric), "")))
             row.append(Percent(difference, signed=True))
         rows.append([*row, max(one.repetitions for one in averages) or ""])
@@ -106,10 +106,8 @@ def _contradictions(table: PaperTable) -> dict[tuple[str, str, str], str]:
 def _remarks(table: PaperTable, model: Model, scopes: Scopes) -> list[tuple[str, str]]:
     """What is missing, and what is not as it should be, each after what it is said of."""
     label = model.label
-    if model.row.match is None:
-        return []
     if not model.results:
-        return [(label, "no run")]
+        return [(label, "no run")] if model.row.of_padim else []
     cell, present = model.results[0].cell, {result.category for result in model.results}
     absent = [name for name in table.classes if name not in present]
     remarks = [(label, f"weights from {cell.weights}")] if from_file(cell) else []

@@ -27,6 +27,7 @@ def start(
     weights: str = "imagenet",
     reduction: str = "random",
     dim: int | None = 100,
+    method: str = "padim",
     **others: Any,
 ) -> Path:
     """What Hydra writes before a run begins.
@@ -50,7 +51,11 @@ def start(
         else:
             config[group] = value
     typed = [f"output_dir={folder}", f"dataset={dataset}", f"dataset.category={category}", f"seed={seed}"]
-    hydra = {"job": {"name": command}, "runtime": {"choices": {"dataset": dataset}}, "overrides": {"task": typed}}
+    hydra = {
+        "job": {"name": command},
+        "runtime": {"choices": {"dataset": dataset, "method": method}},
+        "overrides": {"task": typed},
+    }
     (folder / ".hydra").mkdir(parents=True)
     (folder / ".hydra/config.yaml").write_text(yaml.safe_dump(config))
     (folder / ".hydra/hydra.yaml").write_text(yaml.safe_dump({"hydra": hydra}))
