@@ -2,10 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # Threads that wait sleep instead of spinning: a busy neighbour on few cores would stall every tiny parallel loop.
-test test-slow test-slurm: export OMP_WAIT_POLICY = passive
+test test-slow test-slurm test-browser: export OMP_WAIT_POLICY = passive
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 install: $(BIN)/.installed ## Make .venv with padim and all that its tests need (5 GB: torch brings CUDA along)
 
@@ -19,13 +19,16 @@ demo: install ## Fit, test and draw on the synthetic data set, with random weigh
 	$(BIN)/padim-train output_dir=outputs/demo
 
 test: install ## The fast tests
-	$(BIN)/pytest -m 'not slow and not slurm'
+	$(BIN)/pytest -m 'not slow and not slurm and not browser'
 
 test-slow: install ## The long tests
 	$(BIN)/pytest -m slow
 
 test-slurm: install ## Sweeps, clusters and many processes, on a SLURM of their own; root installs it when it is missing
 	$(BIN)/pytest -m slurm
+
+test-browser: install ## The report of a run in Chromium; root installs it when it is missing
+	$(BIN)/pytest -m browser
 
 lint: install ## Style
 	$(BIN)/ruff check .
@@ -40,4 +43,4 @@ bench: install ## Measure speed and memory, write experiments/benchmark/RESULTS.
 clean: ## Remove what the other targets made, .venv and data/ excepted
 	rm -rf outputs/demo dist .mypy_cache .pytest_cache .ruff_cache
 
-.PHONY: help install demo test test-slow test-slurm lint types bench clean
+.PHONY: help install demo test test-slow test-slurm test-browser lint types bench clean

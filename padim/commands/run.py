@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig
 from pytorch_lightning import LightningModule, Trainer
@@ -13,6 +14,7 @@ from pytorch_lightning import LightningModule, Trainer
 from padim.backbone import native_size
 from padim.calibration import Calibration
 from padim.commands.output import write_csv, write_curves, write_json, write_predictions
+from padim.commands.page import draw_page
 from padim.commands.tracking import log_test
 from padim.data.module import ImageDataModule
 from padim.data.samples import Sample
@@ -21,7 +23,7 @@ from padim.decisions import oracle, rates
 from padim.evaluation import explain
 from padim.figure import draw_extremes
 from padim.kinds import Kind, by_kind
-from padim.module import PaDiMModule
+from padim.method import Method
 from padim.processes import gather
 
 _RATES = {"false alarms": "false_alarm_rate", "detections": "detection_rate"}
@@ -37,11 +39,11 @@ def settle_image_size(config: DictConfig) -> None:
 
 
 def test_and_report(
-    trainer: Trainer, module: PaDiMModule, data: ImageDataModule, output_dir: Path, facts: dict[str, float]
+    trainer: Trainer, module: Method, data: ImageDataModule, output_dir: Path, facts: dict[str, float]
 ) -> None:
-    """Test, then write metrics.json, predictions.csv, curves.csv, kinds.csv and extremes.png, and print a table.
+    """Test, then write metrics.json, predictions.csv, curves.csv, kinds.csv, extremes.png and report.html.
 
-    Without test images the first four are written all the same, with what there is.
+    And print a table. Without test images all but extremes.png are written all the same, with what there is.
 
     Args:
         facts: numbers about the fit, for metrics.json.
@@ -50,10 +52,12 @@ def test_and_report(
     test(trainer, module, data)
     if not trainer.is_global_zero:
         return
-    tested = module.tested["padim"]
+    tested = module.tested[module.name]
     facts = facts | {
         "test_seconds": time.perf_counter() - start,
         "test_images": len(tested.scores),
+        "image_seconds": module.image_seconds,
+        "model_mb": module.nbytes / 2**20,
         "peak_memory_mb": peak_memory_mb(),
     }
     facts |= write_skipped(data, output_dir)
@@ -61,28 +65,40 @@ def test_and_report(
     facts |= decided
     metrics = tested.results | facts
     write_json(metrics, output_dir / "metrics.json")
+    columns |= attribution(module.levels, tested.shares)
     write_predictions(data.test_set.samples, columns, output_dir / "predictions.csv")
-    write_curves({"padim": tested.curves}, output_dir / "curves.csv")
+    write_curves({module.name: tested.curves}, output_dir / "curves.csv")
     kinds = by_kind([data.test_set.samples[index].kind for index in tested.scores], list(tested.scores.values()))
     write_csv(Kind._fields, kinds, output_dir / "kinds.csv")
     picture = output_dir / "extremes.png"
     if tested.scores:
-        draw_extremes(module.model, data.test_set, tested.scores, picture)
+        draw_extremes(module, data.test_set, tested.scores, picture)
+    draw_page(trainer, module, data, output_dir, tested, metrics, kinds)
     log_test(trainer.loggers, facts, kinds, tested.curves, picture)
     print(_table(metrics, output_dir), *explain(tested.unmeasured), sep="\n", flush=True)
 
 
 def decide(
     calibration: Calibration | None, scores: Mapping[int, float], samples: Sequence[Sample]
-) -> tuple[dict[str, float], dict[str, dict[int, float]]]:
+) -> tuple[dict[str, float], dict[str, dict[int, Any]]]:
     """What the threshold makes of the test images: numbers for metrics.json, and columns for predictions.csv."""
     values, labels = list(scores.values()), [samples[index].label for index in scores]
-    numbers, columns = oracle(values, labels), {"score": dict(scores)}
+    numbers = oracle(values, labels)
+    columns: dict[str, dict[int, Any]] = {"score": dict(scores)}
     if calibration is not None:
         numbers |= rates(values, labels, calibration)
         columns["p_value"] = {index: calibration.p_value(score) for index, score in scores.items()}
         columns["alarm"] = {index: int(score > calibration.threshold) for index, score in scores.items()}
     return numbers, columns
+
+
+def attribution(levels: Sequence[str], shares: Mapping[int, Sequence[float]]) -> dict[str, dict[int, Any]]:
+    """More columns, as padim-predict has them: what each level contributes to the map's peak, and which the most."""
+    if not levels:
+        return {}
+    leading = {index: levels[of_image.index(max(of_image))] for index, of_image in shares.items()}
+    of_level = {name: {index: round(of[i], 4) for index, of in shares.items()} for i, name in enumerate(levels)}
+    return {"level": leading} | {f"share {name}": column for name, column in of_level.items()}
 
 
 def test(trainer: Trainer, module: LightningModule, data: ImageDataModule) -> None:

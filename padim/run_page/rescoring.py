@@ -1,0 +1,39 @@
+"""Some test images, scored once more for their maps, which a test does not keep."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from padim.data.samples import Batch, ImageDataset
+from padim.method import Method
+from padim.scoring import Prediction
+
+
+class Rescored(NamedTuple):
+    """Some images.
+
+    Attributes:
+        items: each without the dimension B.
+        prediction: of them, (B, ...), on the CPU.
+        level_maps: (B, L, H, W), on the CPU.
+    """
+
+    items: list[Batch]
+    prediction: Prediction
+    level_maps: Tensor
+
+
+@torch.inference_mode()
+def rescored(module: Method, dataset: ImageDataset, indices: Sequence[int], batch_size: int) -> Iterator[Rescored]:
+    """Batch by batch; each is gone before the next is there."""
+    for start in range(0, len(indices), batch_size):
+        items = [dataset[index] for index in indices[start : start + batch_size]]
+        prediction = module(torch.stack([item.image for item in items]).to(module.device))
+        level_maps = module.level_maps(prediction).cpu()
+        distances = tuple(distance.cpu() for distance in prediction.level_distances)
+        on_cpu = prediction._replace(
+            score=prediction.score.cpu(), anomaly_map=prediction.anomaly_map.cpu(), level_distances=distances
+        )
+        yield Rescored(items, on_cpu, level_maps)
