@@ -34,8 +34,8 @@ class SPADE(Extractor):
     without saying how, and what PaDiM gives as SPADE's memory (table VIII) counts each vector once.
 
     The authors' figures on MVTec AD, with Wide-ResNet50 and K = 50, are an image AUROC of 0.855, a pixel AUROC of 0.960
-    and a PRO of 0.917; on ShanghaiTech Campus, with K = 1, a pixel AUROC of 0.899. Public re-implementations have the
-    image AUROC of 0.855 with K = 5 and near 0.81 with K = 50.
+    and a PRO of 0.917; on ShanghaiTech Campus, with K = 1, a pixel AUROC of 0.899. Public
+    re-implementations have the image AUROC of 0.855 with K = 5, and one has 0.81 with K = 50.
 
     The model holds the feature maps of all training images: of Wide-ResNet50 at 224 pixels 5.6 MB each.
 

@@ -42,9 +42,9 @@ def test_a_count_that_is_none_is_refused(backbone: Backbone) -> None:
 
 
 def test_a_run_beats_chance(wood: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By 0.15 in image AUROC, with random weights; places it does not tell, and says so."""
+    """By 0.1 in image AUROC, with random weights; places it does not tell, and says so."""
     metrics = trained("dn2", wood, tmp_path, monkeypatch, "dataset.category=wood", "layers=l2")
-    assert metrics["image_auroc"] > 0.65
+    assert metrics["image_auroc"] > 0.6
     assert "pixel_auroc" not in metrics
 
 
@@ -54,5 +54,4 @@ def test_real_images_beat_chance_by_far(
     """With ImageNet's weights, as far as they go: up to the third stage."""
     real = ["dataset=mvtec", f"backbone.weights={weights}", "layers=l3", "data.batch_size=32"]
     metrics = trained("dn2", mvtec, tmp_path, monkeypatch, *real)
-    print(metrics)
     assert metrics["image_auroc"] > 0.9

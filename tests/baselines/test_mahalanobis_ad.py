@@ -139,7 +139,6 @@ def test_the_authors_levels_are_those_of_the_configuration() -> None:
 def test_a_run_beats_chance(board: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By 0.2 in image AUROC, with random weights; and so does its checkpoint, with the same scores."""
     metrics = trained("mahalanobis_ad", board, tmp_path, monkeypatch)
-    print(metrics)
     assert metrics["image_auroc"] > 0.7
     assert "pixel_auroc" not in metrics
     again = tmp_path / "again"

@@ -155,7 +155,6 @@ def test_features_that_are_no_numbers_are_refused() -> None:
 def test_a_run_beats_chance(board: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By 0.2 in both AUROCs, with random weights; and so does its checkpoint, with the same scores."""
     metrics = trained("patchcore", board, tmp_path, monkeypatch, "layers=l12")
-    print(metrics)
     assert metrics["image_auroc"] > 0.7
     assert metrics["pixel_auroc"] > 0.7
     again = tmp_path / "again"

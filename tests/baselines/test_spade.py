@@ -126,7 +126,6 @@ def test_a_run_beats_chance(board: Path, tmp_path: Path, monkeypatch: pytest.Mon
     Of these images no first stage with random weights tells which are anomalous: see test_dn2.py.
     """
     metrics = trained("spade", board, tmp_path, monkeypatch)
-    print(metrics)
     assert metrics["pixel_auroc"] > 0.7
     again = tmp_path / "again"
     run(monkeypatch, evaluate.main, f"checkpoint={tmp_path / 'padim.ckpt'}", f"output_dir={again}")
@@ -142,6 +141,5 @@ def test_real_images(mvtec: Path, weights: Path, tmp_path: Path, monkeypatch: py
     real = ["dataset=mvtec", f"backbone.weights={weights}", "model.image_stage=3", "data.batch_size=32"]
     full = ["dataset.resize=[256,256]", "dataset.image_size=[224,224]"]
     metrics = trained("spade", mvtec, tmp_path, monkeypatch, *real, *full)
-    print(metrics)
     assert metrics["image_auroc"] > 0.9
     assert metrics["pixel_auroc"] > 0.95
