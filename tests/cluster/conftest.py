@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cluster.held import GATES
 from tests.cluster.private_slurm import private_slurm
 from tests.cluster.sweeps import Sweep
 from tests.drawn import draw
@@ -24,6 +25,13 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A category of seven and ten images, to copy."""
     return draw(tmp_path_factory.mktemp("drawn"), "wood", train=7, test_good=2)
+
+
+@pytest.fixture
+def gates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the gates of held fits; jobs inherit the environment."""
+    monkeypatch.setenv(GATES, str(tmp_path / "gates"))
+    return tmp_path / "gates"
 
 
 @pytest.fixture(autouse=True)

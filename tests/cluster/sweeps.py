@@ -1,7 +1,5 @@
-"""Sweeps of padim-train, as a user starts them, and images that keep their readers waiting."""
+"""Sweeps of padim-train, as a user starts them."""
 
-import errno
-import os
 import re
 import signal
 import subprocess
@@ -68,34 +66,3 @@ class Sweep:
 
 def _heed_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background processes ignore them, and so do their children
-
-
-class HeldImage:
-    """An image whose reader waits in mid-run: in its place lies a pipe, of which this holds the other end."""
-
-    def __init__(self, path: Path) -> None:
-        self.path, self._content = path, path.read_bytes()
-        self._end: int | None = None
-        path.unlink()
-        os.mkfifo(path)
-
-    def wait_for_reader(self) -> None:
-        wait_until(self._has_reader, f"something reads {self.path}")
-
-    def _has_reader(self) -> bool:
-        try:
-            self._end = os.open(self.path, os.O_WRONLY | os.O_NONBLOCK)
-        except OSError as error:
-            if error.errno != errno.ENXIO:
-                raise
-            return False
-        return True
-
-    def put_back(self) -> None:
-        """For the next reader; the one that waits finds its image empty."""
-        part = self.path.with_suffix(".part")
-        part.write_bytes(self._content)
-        part.replace(self.path)
-        if self._end is not None:
-            os.close(self._end)
-            self._end = None

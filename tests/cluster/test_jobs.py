@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.cluster.private_slurm import release, signal_timeout, wait_for_states, wait_until
-from tests.cluster.sweeps import HeldImage, Sweep
+from tests.cluster.held import HOLDING, HeldFit
+from tests.cluster.private_slurm import release, signal_timeout, wait_for_states
+from tests.cluster.sweeps import Sweep
 from tests.cluster.test_processes import assert_same_run, ranks, train
 from tests.cluster.test_sweeps import SLURM
 
@@ -25,24 +26,23 @@ def data(root: Path) -> list[str]:
     return ["dataset=mvtec", f"dataset.root={root}", "dataset.category=wood"]
 
 
-def test_a_job_whose_time_is_over_goes_on(slurm: None, root: Path, tmp_path: Path) -> None:
-    """The signal comes while it waits for the sixth of seven images, when three are saved and two more are counted."""
-    slowly = [*data(root), "data.batch_size=1", "save_every=3"]
+def test_a_job_whose_time_is_over_goes_on(slurm: None, root: Path, gates: Path, tmp_path: Path) -> None:
+    """The signal comes before the seventh of seven images, when four are saved and two more are counted."""
+    slowly = [*data(root), "data.batch_size=1", "save_every=4"]
     alone = train(root, tmp_path / "alone", *slowly)
-    held = HeldImage(sorted((root / "wood" / "train" / "good").glob("*.png"))[5])
-    sweep = Sweep(tmp_path / "sweep", *SLURM_WITH_STATE, *slowly, "seed=0")
+    held = HeldFit(gates, "wood")
+    sweep = Sweep(tmp_path / "sweep", *HOLDING, *SLURM_WITH_STATE, *slowly, "seed=0")
     (job,) = sweep.jobs()
-    held.wait_for_reader()
+    held.wait_until_reached()
     progress = sweep.run("seed=0") / "progress" / "0.ckpt"
-    wait_until(progress.exists, "the statistics are saved")
-    assert len(torch.load(progress, weights_only=True)["images"]) == 3
+    assert len(torch.load(progress, weights_only=True)["images"]) == 4
     signal_timeout(job)
     release(job)
-    held.put_back()
+    held.release()
     assert sweep.wait() == 0, sweep.printed
     wait_for_states({job: "COMPLETED"})
     run = sweep.run("seed=0")
-    assert "3 of 7 images are counted" in "".join(log.read_text() for log in run.glob("*.log"))
+    assert "4 of 7 images are counted" in "".join(log.read_text() for log in run.glob("*.log"))
     assert_same_run(run, alone)
 
 

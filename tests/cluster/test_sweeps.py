@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.cluster.held import HOLDING, HeldFit
 from tests.cluster.private_slurm import cancel, kill, states, wait_for_states, wait_until
-from tests.cluster.sweeps import HeldImage, Sweep
+from tests.cluster.sweeps import Sweep
 from tests.commands.test_run import TINY
 from tests.commands.wandb_run import read_run
 
@@ -30,10 +31,9 @@ def data(root: Path, *categories: str) -> list[str]:
     return ["dataset=mvtec", f"dataset.root={root}", f"dataset.category={','.join(categories)}"]
 
 
-def add(root: Path, category: str) -> Path:
-    """Another category, of the same images. Returns its last image that is fitted."""
+def add(root: Path, category: str) -> None:
+    """Another category, of the same images."""
     shutil.copytree(root / "good", root / category)
-    return max((root / category / "train" / "good").iterdir())
 
 
 def test_two_by_two(slurm: None, root: Path, tmp_path: Path) -> None:
@@ -54,13 +54,17 @@ def test_two_by_two(slurm: None, root: Path, tmp_path: Path) -> None:
     assert found == {(0, 0.01), (0, 0.02), (1, 0.01), (1, 0.02)}
 
 
-def test_every_failure_is_told_and_only_failures_run_again(slurm: None, root: Path, tmp_path: Path) -> None:
-    held = [HeldImage(add(root, category)) for category in ("killed", "cancelled")]
-    command = [*SLURM, *data(root, "absent", "killed", "good", "cancelled")]
+def test_every_failure_is_told_and_only_failures_run_again(
+    slurm: None, root: Path, gates: Path, tmp_path: Path
+) -> None:
+    held = [HeldFit(gates, category) for category in ("killed", "cancelled")]
+    for category in ("killed", "cancelled"):
+        add(root, category)
+    command = [*HOLDING, *SLURM, *data(root, "absent", "killed", "good", "cancelled")]
     sweep = Sweep(tmp_path / "sweep", *command)
     absent, killed, good, cancelled = sweep.jobs()
-    for image in held:
-        image.wait_for_reader()
+    for fit in held:
+        fit.wait_until_reached()
     kill(killed)
     cancel(cancelled)
     assert sweep.wait() == 1
@@ -69,8 +73,8 @@ def test_every_failure_is_told_and_only_failures_run_again(slurm: None, root: Pa
     finished = (sweep.run("dataset.category=good") / "metrics.json").stat()
 
     add(root, "absent")
-    for image in held:
-        image.put_back()
+    for fit in held:
+        fit.release()
     again = Sweep(tmp_path / "sweep", *command)
     jobs = again.jobs()
     assert again.wait() == 0, again.printed
@@ -93,16 +97,17 @@ def assert_told(sweep: Sweep, absent: str, killed: str, cancelled: str) -> None:
         assert "Traceback" in log.read_text()
 
 
-def test_an_interrupt_cancels(slurm: None, root: Path, tmp_path: Path) -> None:
-    held = HeldImage(add(root, "held"))
-    sweep = Sweep(tmp_path / "sweep", *SLURM, *data(root, "held", "good"), "hydra.launcher.array_parallelism=1")
+def test_an_interrupt_cancels(slurm: None, root: Path, gates: Path, tmp_path: Path) -> None:
+    add(root, "held")
+    held = HeldFit(gates, "held")
+    command = [*HOLDING, *SLURM, *data(root, "held", "good"), "hydra.launcher.array_parallelism=1"]
+    sweep = Sweep(tmp_path / "sweep", *command)
     array = sweep.array
-    held.wait_for_reader()
+    held.wait_until_reached()
     sweep.interrupt()
     assert sweep.wait() == 130
     assert f"interrupted: cancelled {array}" in sweep.printed
     wait_until(lambda: set(states(array).values()) == {"CANCELLED"}, "it has cancelled both")
-    held.put_back()
 
 
 def test_an_interrupt_leaves_the_job_when_told_so(slurm: None, root: Path, tmp_path: Path) -> None:
