@@ -1,4 +1,4 @@
-"""The statistics of an unfinished fit on disk, so that it can be killed at any moment and goes on from there."""
+"""An unfinished fit on disk, so that it can be killed at any moment and goes on from there."""
 
 import logging
 import shutil
@@ -13,17 +13,19 @@ from padim.checkpoint import AtomicCheckpointIO
 from padim.data.module import ImageDataModule
 from padim.gaussian import Moments
 from padim.ledger import Entry
+from padim.method import Method
 from padim.one_epoch import OneEpochModule
+from padim.trained import TrainedMethod
 
 log = logging.getLogger(__name__)
 
 
 class Progress(Callback):
-    """Saves what is counted on the way, each process its own; a fit that starts again counts the other images only.
+    """Saves a fit on the way.
 
     Args:
         folder: for the files, which nothing else uses.
-        config: what the statistics depend on; those of another are left alone.
+        config: what the fit depends on; that of another is left alone.
         every: batches from one saving to the next; None never saves.
     """
 
@@ -31,6 +33,23 @@ class Progress(Callback):
         if every is not None and every < 1:
             raise ValueError(f"save_every={every}; it must be 1 batch or more, or null: never")
         self.folder, self.config, self.every = folder, config, every
+
+    def checkpoint(self, data: ImageDataModule) -> Path | None:
+        """What Lightning goes on from; None where it need not know."""
+        return None
+
+    @rank_zero_only
+    def clear(self) -> None:
+        """Once the checkpoint holds it all."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _start_anew(self) -> None:
+        log.warning("%s is of another configuration or of other images: the fit starts anew", self.folder)
+        self.clear()
+
+
+class Counting(Progress):
+    """Saves what is counted, each process its own; a fit that starts again counts the other images only."""
 
     def setup(self, trainer: Trainer, pl_module: Any, stage: str) -> None:
         """Rank 0 takes up what all ranks had saved, however many they were; all leave those images out."""
@@ -45,11 +64,6 @@ class Progress(Callback):
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         if self.every and pl_module.statistics and (batch_idx + 1) % self.every == 0:
             self._save(pl_module, trainer.global_rank)
-
-    @rank_zero_only
-    def clear(self) -> None:
-        """Once the checkpoint holds it all."""
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _save(self, module: OneEpochModule, rank: int) -> None:
         content = {
@@ -67,8 +81,7 @@ class Progress(Callback):
         parts = [torch.load(file, map_location="cpu", weights_only=True, mmap=True) for file in files]
         images = {Entry(*image) for part in parts for image in part["images"]}
         if any(part["config"] != self.config for part in parts) or not {e.name for e in images} <= data.train_names:
-            log.warning("%s is of another configuration or of other images: the fit starts anew", self.folder)
-            self.clear()
+            self._start_anew()
             return
         for part in sorted(parts, key=lambda part: -len(part["images"])):
             self._take_up(module, part)
@@ -85,3 +98,40 @@ class Progress(Callback):
         for statistics, levels in zip(module.statistics, part["statistics"], strict=True):
             statistics.add([Moments(*level) for level in levels])
         module.images += entries
+
+
+class Epochs(Progress):
+    """Saves a training after an epoch: the network, what the optimiser knows, the ledger; it goes on with the next.
+
+    The last epoch is not saved, so that there is always one to do, and what follows it is done, too.
+    """
+
+    def __init__(self, folder: Path, config: dict[str, Any], every: int | None) -> None:
+        super().__init__(folder, config, every)
+        self.file, self._since = folder / "epoch.ckpt", 0
+
+    def checkpoint(self, data: ImageDataModule) -> Path | None:
+        if not self.file.exists():
+            return None
+        saved = torch.load(self.file, map_location="cpu", weights_only=True, mmap=True)
+        data.setup("fit")
+        if (saved["identity"], saved["train_names"]) != (self.config, sorted(data.train_names)):
+            self._start_anew()
+            return None
+        log.info("going on from %s: %d epochs are done", self.folder, saved["epoch"] + 1)
+        return self.file
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: Any) -> None:
+        self._since += cast(int, trainer.num_training_batches)
+        if self.every and self._since >= self.every and trainer.current_epoch + 1 != trainer.max_epochs:
+            trainer.save_checkpoint(self.file, weights_only=False)
+            self._since = 0
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        data = cast(ImageDataModule, cast(Any, trainer).datamodule)
+        checkpoint |= {"identity": self.config, "train_names": sorted(data.train_names)}
+
+
+def progress_of(module: Method) -> type[Progress]:
+    """How a fit of this module is saved."""
+    return Epochs if isinstance(module, TrainedMethod) else Counting

@@ -16,6 +16,7 @@ LAYERS = [
     {"padim.export"},
     {"padim.ablation", "padim.checkpoint", "padim.figure"},
     {"padim.baselines", "padim.module"},
+    {"padim.trained"},
     {"padim.method", "padim.one_epoch"},
     {"padim.evaluated"},
     {"padim.evaluation", "padim.model"},

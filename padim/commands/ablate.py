@@ -28,7 +28,7 @@ from padim.commands.trainer import callbacks_of
 from padim.commands.wandb_run import WandbRun
 from padim.data.module import ImageDataModule
 from padim.evaluation import METRICS, Tested, explain
-from padim.progress import Progress
+from padim.progress import Counting
 
 
 @hydra.main(version_base="1.3", config_path=CONF, config_name="ablate")
@@ -55,7 +55,7 @@ def ablate(config: DictConfig, output_dir: Path, identity: dict[str, Any]) -> No
     unfinished = (output_dir / "progress").absolute()
     with logged_trainers(config, output_dir) as (new_trainer, logger):
         for number, some in enumerate(passes(cells, config.heads_per_pass)):
-            progress = Progress(unfinished / str(number), identity, config.save_every)
+            progress = Counting(unfinished / str(number), identity, config.save_every)
             heads |= one_pass(config, some, data, new_trainer, progress, facts)
             gc.collect()  # a trainer and its module hold one another
         report(cells, heads, data, facts, output_dir, logger)

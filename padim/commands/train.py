@@ -21,7 +21,7 @@ from padim.commands.tracking import logged_trainer
 from padim.commands.trainer import callbacks_of
 from padim.commands.wandb_run import WandbRun
 from padim.leave_one_out import require_exact
-from padim.progress import Progress
+from padim.progress import progress_of
 
 
 @hydra.main(version_base="1.3", config_path=CONF, config_name="train")
@@ -48,19 +48,19 @@ def train(config: DictConfig, output_dir: Path, identity: dict[str, Any]) -> Non
     as_composed = OmegaConf.to_container(config)
     data = instantiate(config.data)
     module = instantiate(config.model)
-    module.config = as_composed
     if config.calibration.source == "leave_one_out":
         require_exact(heads_of(module))
-    progress = Progress((output_dir / "progress").absolute(), identity, config.save_every)
+    progress = progress_of(module)((output_dir / "progress").absolute(), identity, config.save_every)
     rank_zero_only(data.prepare_data)()  # before the clock starts; Lightning will find it done
     with logged_trainer(config, output_dir) as trainer:
         callbacks_of(trainer).append(progress)
         start = time.perf_counter()
         try:
-            trainer.fit(module, data)
+            trainer.fit(module, data, ckpt_path=progress.checkpoint(data), weights_only=True)
         finally:
             rank_zero_only(write_skipped)(data, output_dir)  # so early in case that nothing is left to fit
         facts = {"fit_seconds": time.perf_counter() - start, "train_images": module.fitted}
+        module.config = as_composed  # so late: what a fit goes on from may be of another logger
         module.calibration = calibrate(trainer, module, data, **config.calibration)
         trainer.save_checkpoint(output_dir / "padim.ckpt", weights_only=True)
         progress.clear()

@@ -1,0 +1,205 @@
+"""What is trained: killed it goes on to the same bits, and what cannot be trained is told."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from pytorch_lightning import Trainer
+
+from padim.checkpoint import read_checkpoint
+from padim.commands import train
+from padim.trained import TrainedMethod
+from tests.baselines.runs import TINY
+from tests.commands.test_run import run
+from tests.drawn import draw
+
+EPOCHS, STEPS = 4, 3
+SHORT = [*TINY, "dataset.resize=[36,36]", "dataset.image_size=[32,32]", f"trainer.max_epochs={EPOCHS}", "save_every=1"]
+METHODS: dict[str, list[str]] = {"ae_l2": []}
+ANEW = "progress is of another configuration or of other images: the fit starts anew"
+
+
+class StoppedError(Exception):
+    """Of a run; a KeyboardInterrupt would end pytest, since Lightning and the command turn it into a SystemExit."""
+
+
+def command(root: Path, folder: Path, method: str, *overrides: str) -> list[str]:
+    given = [f"method={method}", f"dataset.root={root}", f"output_dir={folder}", *SHORT, *METHODS[method]]
+    return [*given, *overrides]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """20 images, so that the last batch is smaller than the others."""
+    root = tmp_path_factory.mktemp("synthetic")
+    draw(root, "board", train=20, test_good=2)
+    return root
+
+
+@pytest.fixture(scope="module", params=METHODS)
+def whole(request: pytest.FixtureRequest, root: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """A method, and the folder of a run of it that nothing has disturbed."""
+    folder = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        run(monkeypatch, train.main, *command(root, folder, request.param))
+    return request.param, folder
+
+
+def same_bits(ours: Path, theirs: Path) -> bool:
+    states = [read_checkpoint(folder / "padim.ckpt") for folder in (ours, theirs)]
+    one, other = (state["state_dict"] for state in states)
+    return (
+        states[0]["images"] == states[1]["images"]
+        and one.keys() == other.keys()
+        and all(torch.equal(one[name], other[name]) for name in one)
+        and (ours / "predictions.csv").read_bytes() == (theirs / "predictions.csv").read_bytes()
+    )
+
+
+def epochs_in(folder: Path) -> int:
+    file = folder / "progress" / "epoch.ckpt"
+    return torch.load(file, weights_only=True)["epoch"] + 1 if file.exists() else 0
+
+
+def interrupt(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
+    """After so many steps of a training."""
+    taken, learn = [], TrainedMethod.training_step
+
+    def counted(module: TrainedMethod, batch: object, batch_idx: int) -> object:
+        if len(taken) == steps:
+            raise StoppedError
+        taken.append(batch_idx)
+        return learn(module, batch, batch_idx)
+
+    monkeypatch.setattr(TrainedMethod, "training_step", counted)
+
+
+def logged(folder: Path) -> str:
+    (log,) = folder.glob("*.log")
+    return log.read_text()
+
+
+def test_two_runs_give_the_same_bits(whole: tuple[str, Path], root: Path, tmp_path: Path) -> None:
+    method, folder = whole
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        run(monkeypatch, train.main, *command(root, tmp_path, method))
+    assert same_bits(tmp_path, folder)
+
+
+@pytest.mark.parametrize("steps", [STEPS, 2 * STEPS + 1, (EPOCHS - 1) * STEPS])
+def test_an_interrupted_training_goes_on_to_the_same_bits(
+    whole: tuple[str, Path], steps: int, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the end of an epoch, within one, and before the last."""
+    method, folder = whole
+    with monkeypatch.context() as interrupted:
+        interrupt(interrupted, steps)
+        with pytest.raises(StoppedError):
+            run(interrupted, train.main, *command(root, tmp_path, method))
+    assert epochs_in(tmp_path) == steps // STEPS
+    run(monkeypatch, train.main, *command(root, tmp_path, method))
+    assert f"{steps // STEPS} epochs are done" in logged(tmp_path)
+    assert same_bits(tmp_path, folder)
+    assert not (tmp_path / "progress").exists()
+
+
+def test_interrupted_before_the_model_is_saved_it_does_the_last_epoch_again(
+    whole: tuple[str, Path], root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    method, folder = whole
+    saved = Trainer.save_checkpoint
+
+    def interrupted(trainer: Trainer, path: Path, weights_only: bool) -> None:
+        if weights_only:
+            raise StoppedError
+        saved(trainer, path, weights_only)
+
+    with monkeypatch.context() as at_the_end:
+        at_the_end.setattr(Trainer, "save_checkpoint", interrupted)
+        with pytest.raises(StoppedError):
+            run(at_the_end, train.main, *command(root, tmp_path, method))
+    assert epochs_in(tmp_path) == EPOCHS - 1
+    run(monkeypatch, train.main, *command(root, tmp_path, method))
+    assert same_bits(tmp_path, folder)
+
+
+@pytest.mark.parametrize(("every", "epochs"), [("4", 2), ("null", 0)])
+def test_it_is_saved_no_more_often_than_is_asked_for(every: str, epochs: int, root: Path, tmp_path: Path) -> None:
+    """Interrupted in the fourth epoch of three batches."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        interrupt(monkeypatch, 3 * STEPS)
+        with pytest.raises(StoppedError):
+            run(monkeypatch, train.main, *command(root, tmp_path, "ae_l2", f"save_every={every}"))
+    assert epochs_in(tmp_path) == epochs
+
+
+def interrupted_after_one(root: Path, folder: Path, *overrides: str) -> None:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        interrupt(monkeypatch, STEPS)
+        with pytest.raises(StoppedError):
+            run(monkeypatch, train.main, *command(root, folder, "ae_l2", *overrides))
+
+
+def test_of_another_configuration_it_starts_anew(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupted_after_one(root, tmp_path / "both", "seed=1")
+    for folder in (tmp_path / "both", tmp_path / "alone"):
+        run(monkeypatch, train.main, *command(root, folder, "ae_l2"))
+    assert ANEW in logged(tmp_path / "both")
+    assert same_bits(tmp_path / "both", tmp_path / "alone")
+
+
+def test_of_other_images_it_starts_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    category = draw(tmp_path / "data", "board", train=20, test_good=2)
+    interrupted_after_one(tmp_path / "data", tmp_path / "run")
+    (category / "train" / "good" / "019.png").unlink()
+    run(monkeypatch, train.main, *command(tmp_path / "data", tmp_path / "run", "ae_l2"))
+    assert ANEW in logged(tmp_path / "run")
+    assert len(read_checkpoint(tmp_path / "run" / "padim.ckpt")["images"]) == 19
+
+
+def test_a_loss_that_is_no_number_is_told(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match=r"the loss is (nan|inf) in epoch 1, .*: model.learning_rate=1e\+30 is too"):
+        run(monkeypatch, train.main, *command(root, tmp_path, "ae_l2", "model.learning_rate=1e30"))
+
+
+@pytest.mark.slow
+def test_several_processes_are_refused(root: Path, tmp_path: Path) -> None:
+    given = command(root, tmp_path, "ae_l2", "trainer=ddp")
+    result = subprocess.run([sys.executable, "-m", "padim.commands.train", *given], capture_output=True, text=True)
+    assert result.returncode != 0
+    assert "method=ae_l2 trains in one process, and these are 2; give trainer=default" in result.stderr
+
+
+@pytest.mark.slow
+def test_a_killed_training_goes_on_to_the_same_bits(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process of its own, killed twice."""
+    for epochs in (1, 5):
+        given = command(root, tmp_path / "killed", "ae_l2", "trainer.max_epochs=60")
+        process = subprocess.Popen(
+            [sys.executable, "-m", "padim.commands.train", *given],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())},
+        )
+        deadline = time.monotonic() + 60
+        try:
+            while epochs_in(tmp_path / "killed") < epochs:
+                assert process.poll() is None, "the run was over before it could be killed"
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+        finally:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+    done = epochs_in(tmp_path / "killed")
+    assert done < 60
+    for folder in (tmp_path / "killed", tmp_path / "whole"):
+        run(monkeypatch, train.main, *command(root, folder, "ae_l2", "trainer.max_epochs=60"))
+    assert f"{done} epochs are done" in logged(tmp_path / "killed")
+    assert same_bits(tmp_path / "killed", tmp_path / "whole")
