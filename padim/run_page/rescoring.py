@@ -25,13 +25,13 @@ class Rescored(NamedTuple):
     level_maps: Tensor
 
 
-@torch.inference_mode()
 def rescored(module: Method, dataset: ImageDataset, indices: Sequence[int], batch_size: int) -> Iterator[Rescored]:
     """Batch by batch; each is gone before the next is there."""
     for start in range(0, len(indices), batch_size):
         items = [dataset[index] for index in indices[start : start + batch_size]]
-        prediction = module(torch.stack([item.image for item in items]).to(module.device))
-        level_maps = module.level_maps(prediction).cpu()
+        with torch.inference_mode():
+            prediction = module(torch.stack([item.image for item in items]).to(module.device))
+            level_maps = module.level_maps(prediction).cpu()
         distances = tuple(distance.cpu() for distance in prediction.level_distances)
         on_cpu = prediction._replace(
             score=prediction.score.cpu(), anomaly_map=prediction.anomaly_map.cpu(), level_distances=distances
