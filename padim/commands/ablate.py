@@ -103,7 +103,7 @@ def one_pass(
     cells: Sequence[Cell],
     data: ImageDataModule,
     new_trainer: Callable[[], Trainer],
-    progress: Progress,
+    progress: Counting,
     facts: dict[str, float],
 ) -> dict[str, Tested]:
     """Fit and test some heads, whose memory is free again afterwards; add what it took to the facts."""
