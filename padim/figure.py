@@ -41,7 +41,7 @@ def draw_extremes(module: Method, dataset: ImageDataset, scores: dict[int, float
         if not item.mask_known:
             row[1].text(0.5, 0.5, "unknown", color="white", ha="center", va="center", transform=row[1].transAxes)
         name = f"{sample.kind}/{sample.path.stem}".encode(errors="backslashreplace").decode()  # need not be Unicode
-        row[0].set_ylabel(f"{name}\nscore {scores[index]:.1f}", fontsize=8, parse_math=False)
+        row[0].set_ylabel(f"{name}\nscore {scores[index]:.4g}", fontsize=8, parse_math=False)
     for axis, title in zip(axes[0], titles, strict=True):
         axis.set_title(title, fontsize=9)
     for axis in axes.flat:

@@ -1,5 +1,6 @@
 """Lightning glue of what is trained: epochs of gradient descent, reproducible from a seed."""
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -77,11 +78,16 @@ class TrainedMethod(Method):
 
     def generator(self, batch_idx: int) -> Generator:
         """For what is drawn in a step of the current epoch."""
-        (drawn,) = np.random.SeedSequence([self.seed, self.current_epoch, batch_idx]).generate_state(1)
-        return Generator(self.device).manual_seed(int(drawn))  # which has 32 bits on the CPU
+        return generator_of([self.seed, self.current_epoch, batch_idx], self.device)
 
     def on_train_end(self) -> None:
         """Whoever scores from now on gets no batch norm of the batch."""
         if not self.images:
             raise ValueError(f"method={self.name} was given no image to train on; give more training images")
         self.eval()
+
+
+def generator_of(numbers: Sequence[int], device: torch.device) -> Generator:
+    """A generator of its own for each list of numbers, each at least 0 and below 2^32."""
+    (drawn,) = np.random.SeedSequence(list(numbers)).generate_state(1)
+    return Generator(device).manual_seed(int(drawn))  # on the CPU, of which it keeps 32 bits

@@ -18,7 +18,11 @@ from tests.drawn import draw
 FILES = sorted(path.relative_to(CONF).with_suffix("") for path in Path(CONF).rglob("*.yaml"))
 GROUPS = ["=".join(str(path).split("/", 1)) for path in FILES if len(path.parts) > 1 and path.parts[0] != "hydra"]
 EXPERIMENTS = [choice for choice in GROUPS if choice.startswith("experiment=")]
-OFFLINE = ["backbone.weights=random", "dataset.resize=[56,56]", "dataset.image_size=[56,56]"]  # 14 divides 56
+OFFLINE = [
+    "backbone.weights=random",
+    "dataset.resize=[122,122]",
+    "dataset.image_size=[112,112]",
+]  # by 14, 16
 
 
 def composed(*overrides: str) -> DictConfig:

@@ -56,7 +56,7 @@ def verdict(draw: ImageDraw.ImageDraw, place: tuple[int, int], alarm: bool | Non
 def numbers(record: Mapping[str, Any]) -> str:
     """Score, and what the calibration says of it."""
     p_value = "" if record["p_value"] is None else f"   p = {record['p_value']:.3g}"
-    return f"score {record['score']:.2f}{p_value}"
+    return f"score {record['score']:.4g}{p_value}"
 
 
 def shortened(text: str, width: float, used: ImageFont.FreeTypeFont) -> str:
@@ -86,10 +86,10 @@ def _foot(canvas: Image.Image, top: int, scale: Scale, cropped: bool) -> None:
     middle = MARGIN + width // 2
     labels = [("0", MARGIN, "la")]
     if scale.threshold is None:
-        labels += [("of this image alone", middle, "ma"), (f"{scale.top:.2f}", MARGIN + width, "ra")]
+        labels += [("of this image alone", middle, "ma"), (f"{scale.top:.4g}", MARGIN + width, "ra")]
     else:
         draw.line((middle, top - 2, middle, top + BAR + 1), fill=INK, width=2)
-        labels += [(f"threshold {scale.threshold:.2f}", middle, "ma"), (f"≥ {scale.top:.2f}", MARGIN + width, "ra")]
+        labels += [(f"threshold {scale.threshold:.4g}", middle, "ma"), (f"≥ {scale.top:.4g}", MARGIN + width, "ra")]
     if cropped:
         key = canvas.width - MARGIN - 2 * BAR
         canvas.paste(hatched(Image.new("RGB", (2 * BAR, BAR), "white")), (key, top))

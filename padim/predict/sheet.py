@@ -92,5 +92,5 @@ def _explain(sheet: Image.Image, scale: Scale) -> None:
     sheet.paste(colour_bar(width, BAR), (MARGIN, top + 1))
     middle = MARGIN + width // 2
     draw.line((middle, top - 1, middle, top + BAR + 2), fill=INK, width=2)
-    text = f"0 to {scale.top:.2f}, the threshold {scale.threshold:.2f} in the middle; boxes: regions above it"
+    text = f"0 to {scale.top:.4g}, the threshold {scale.threshold:.4g} in the middle; boxes: regions above it"
     draw.text((2 * MARGIN + width, top), f"{text}; {_HATCHED}", INK, font(11))
