@@ -15,11 +15,11 @@ class AEL2(Autoencoder):
     10 000 views of the images, and on the textures by patches.
 
     Args:
-        image_size, latent, seed: see :class:`padim.baselines.autoencoder.Autoencoder`.
+        image_size, latent, sigma, seed: see :class:`padim.baselines.autoencoder.Autoencoder`.
     """
 
-    def __init__(self, image_size: Grid, latent: int, seed: int) -> None:
-        super().__init__(image_size, 3, latent, seed)
+    def __init__(self, image_size: Grid, latent: int, sigma: float, seed: int) -> None:
+        super().__init__(image_size, 3, latent, sigma, seed)
 
     def prepared(self, images: Tensor) -> Float[Tensor, "B 3 H W"]:
         return images / 255
@@ -34,6 +34,7 @@ class AEL2Module(TrainedMethod):
     Args:
         image_size: height and width of the images.
         latent: dimensions of the bottleneck.
+        sigma: of the Gaussian that smooths the map, pixels.
         learning_rate, weight_decay: see :class:`padim.trained.TrainedMethod`.
         seed: of the first weights.
     """
@@ -41,8 +42,14 @@ class AEL2Module(TrainedMethod):
     name = "ae_l2"
 
     def __init__(
-        self, image_size: list[int], latent: int, learning_rate: float, weight_decay: float, seed: int
+        self,
+        image_size: list[int],
+        latent: int,
+        learning_rate: float,
+        weight_decay: float,
+        sigma: float = 0.0,
+        seed: int = 0,
     ) -> None:
         super().__init__(learning_rate, weight_decay, seed)
         self.save_hyperparameters(logger=False)
-        self.model = AEL2(self.image_size, latent, seed)
+        self.model = AEL2(self.image_size, latent, sigma, seed)

@@ -17,12 +17,12 @@ class AESSIM(Autoencoder):
     10 000 views of the images, and on the textures by patches.
 
     Args:
-        image_size, latent, seed: see :class:`padim.baselines.autoencoder.Autoencoder`.
+        image_size, latent, sigma, seed: see :class:`padim.baselines.autoencoder.Autoencoder`.
         window: side of the windows, see :func:`padim.baselines.ssim.ssim`.
     """
 
-    def __init__(self, image_size: Grid, latent: int, seed: int, window: int) -> None:
-        super().__init__(image_size, 1, latent, seed)
+    def __init__(self, image_size: Grid, latent: int, sigma: float, seed: int, window: int) -> None:
+        super().__init__(image_size, 1, latent, sigma, seed)
         self.window = require_odd(window)
 
     def prepared(self, images: Tensor) -> Float[Tensor, "B 1 H W"]:
@@ -39,6 +39,7 @@ class AESSIMModule(TrainedMethod):
         image_size: height and width of the images.
         latent: dimensions of the bottleneck.
         window: see :class:`AESSIM`.
+        sigma: of the Gaussian that smooths the map, pixels.
         learning_rate, weight_decay: see :class:`padim.trained.TrainedMethod`.
         seed: of the first weights.
     """
@@ -46,8 +47,15 @@ class AESSIMModule(TrainedMethod):
     name = "ae_ssim"
 
     def __init__(
-        self, image_size: list[int], latent: int, window: int, learning_rate: float, weight_decay: float, seed: int
+        self,
+        image_size: list[int],
+        latent: int,
+        window: int,
+        learning_rate: float,
+        weight_decay: float,
+        sigma: float = 0.0,
+        seed: int = 0,
     ) -> None:
         super().__init__(learning_rate, weight_decay, seed)
         self.save_hyperparameters(logger=False)
-        self.model = AESSIM(self.image_size, latent, seed, window)
+        self.model = AESSIM(self.image_size, latent, sigma, seed, window)

@@ -9,7 +9,7 @@ from torch import Generator, Tensor, nn
 
 from padim.extractor import require_images
 from padim.grids import Grid
-from padim.scoring import Prediction, image_score
+from padim.scoring import Prediction, anomaly_map, image_score, smoothing_matrix
 
 SIDE = 128
 """Of the paper's images, pixels."""
@@ -18,7 +18,8 @@ SIDE = 128
 class Autoencoder(ABC, nn.Module):
     """Images through a bottleneck of d numbers; what comes out otherwise than it went in is the anomaly map.
 
-    Fitted to normal images it knows how to write down those alone. The score is the maximum of the map.
+    Fitted to normal images it knows how to write down those alone. The score is the maximum of the map. The authors do
+    not smooth it, which is ``sigma=0``.
 
     The paper's four convolutions of stride 2 take 128 x 128 pixels to 8 x 8 positions; larger images have one more for
     each doubling, as the objects of MVTec AD have at 256 x 256 (Bergmann et al. 2019, CVPR, section 4.1.2).
@@ -27,15 +28,23 @@ class Autoencoder(ABC, nn.Module):
         image_size: height and width of the images.
         channels: C, of what is reconstructed.
         latent: d.
+        sigma: of the Gaussian that smooths the map, pixels.
         seed: of the first weights.
     """
 
-    def __init__(self, image_size: Grid, channels: int, latent: int, seed: int) -> None:
+    rows: Tensor
+    columns: Tensor
+
+    def __init__(self, image_size: Grid, channels: int, latent: int, sigma: float, seed: int) -> None:
         super().__init__()
+        if latent < 1:
+            raise ValueError(f"model.latent={latent}; it must be 1 or more")
         self.image_size = image_size
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.encoder, self.decoder = encoder_and_decoder(image_size, channels, latent)
+        for name, side in zip(("rows", "columns"), image_size, strict=True):
+            self.register_buffer(name, smoothing_matrix(side, side, sigma, "bicubic").float(), persistent=False)
 
     @abstractmethod
     def prepared(self, images: Tensor) -> Float[Tensor, "B C H W"]:
@@ -46,11 +55,11 @@ class Autoencoder(ABC, nn.Module):
         """How far one is from the other, at each pixel."""
 
     def forward(self, images: Tensor) -> Prediction:
-        anomaly_map = self.residual(images)
-        return Prediction(image_score(anomaly_map), anomaly_map)
+        smoothed = anomaly_map(self.residual(images), self.rows, self.columns)
+        return Prediction(image_score(smoothed), smoothed)
 
     def loss(self, images: Tensor, generator: Generator) -> Float[Tensor, ""]:
-        """The mean of the anomaly map; nothing is drawn."""
+        """The mean of the map, not smoothed; nothing is drawn."""
         return self.residual(images).mean()
 
     def residual(self, images: Tensor) -> Float[Tensor, "B H W"]:

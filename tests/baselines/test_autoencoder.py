@@ -3,8 +3,10 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 from torch import nn
 
 from padim.baselines.ae_l2 import AEL2
@@ -21,8 +23,8 @@ SMALL = ["dataset.resize=[36,36]", "dataset.image_size=[32,32]", "data.batch_siz
 TABLE = [(32, 64), (32, 32), (32, 32), (64, 16), (64, 16), (128, 8), (64, 8), (32, 8), (100, 1)]
 
 
-def both(size: tuple[int, int] = (32, 48), seed: int = 0) -> list[Autoencoder]:
-    return [AEL2(size, latent=7, seed=seed), AESSIM(size, latent=7, seed=seed, window=11)]
+def both(size: tuple[int, int] = (32, 48), seed: int = 0, sigma: float = 0.0) -> list[Autoencoder]:
+    return [AEL2(size, 7, sigma, seed), AESSIM(size, 7, sigma, seed, window=11)]
 
 
 def shapes(layers: nn.Sequential, values: torch.Tensor) -> list[tuple[int, int]]:
@@ -64,13 +66,13 @@ def test_maps_have_the_size_of_the_images(size: tuple[int, int]) -> None:
 @pytest.mark.parametrize(("size", "stride"), [((56, 56), 16), ((128, 120), 16), ((240, 240), 32)])
 def test_a_size_that_the_strides_do_not_divide_is_refused(size: tuple[int, int], stride: int) -> None:
     with pytest.raises(ValueError, match=rf"images of \[{size[0]}, {size[1]}\] .* takes multiples of {stride} pixels"):
-        AEL2(size, latent=5, seed=0)
+        AEL2(size, 5, sigma=0.0, seed=0)
 
 
 @pytest.mark.parametrize("window", [0, 4])
 def test_a_window_without_a_centre_is_refused(window: int) -> None:
     with pytest.raises(ValueError, match=f"model.window={window}; it must be odd"):
-        AESSIM((32, 32), latent=5, seed=0, window=window)
+        AESSIM((32, 32), 5, 0.0, 0, window=window)
 
 
 def test_the_losses_are_those_computed_by_hand() -> None:
@@ -84,6 +86,21 @@ def test_the_losses_are_those_computed_by_hand() -> None:
         nn.init.constant_(last.bias, 0.5)
         assert model.loss(images, torch.Generator()).item() == pytest.approx(value, abs=1e-5)
         torch.testing.assert_close(model(images).anomaly_map, torch.full((2, 32, 48), value))
+
+
+def test_a_smoothed_map_is_what_scipy_makes_of_the_residual() -> None:
+    images = drawn_images(2, (32, 48), seed=0)
+    for model, smooth in zip(both(), both(sigma=2.0), strict=True):
+        expected = gaussian_filter(model(images).anomaly_map.detach(), (0, 2, 2))
+        found = smooth(images)
+        np.testing.assert_allclose(found.anomaly_map.detach(), expected, rtol=1e-4)
+        assert torch.equal(found.score, found.anomaly_map.amax((1, 2)))
+        assert smooth.loss(images, torch.Generator()) == model.loss(images, torch.Generator())
+
+
+def test_no_latent_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"model.latent=0; it must be 1 or more"):
+        AEL2((32, 32), 0, 0.0, 0)
 
 
 def test_a_score_depends_on_its_image_alone() -> None:

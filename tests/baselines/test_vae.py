@@ -21,7 +21,7 @@ SIZE, LATENT = (32, 64), 3
 
 
 def made(kl_weight: float = 1.0, sigma: float = 0.0, seed: int = 0) -> VAE:
-    return VAE(Encoder("resnet18", [4], SIZE), LATENT, kl_weight, sigma, seed)
+    return VAE(Encoder("resnet18", [2], SIZE), LATENT, kl_weight, sigma, seed)
 
 
 def noise(seed: int = 0) -> torch.Generator:
@@ -38,7 +38,7 @@ def test_the_divergence_is_that_of_torch() -> None:
 @pytest.mark.parametrize("kl_weight", [0.0, 0.3])
 def test_the_loss_is_that_of_plain_loops(kl_weight: float) -> None:
     model, images = made(kl_weight).eval().double(), drawn_images(2, SIZE, seed=0)
-    drawn = torch.randn(2, LATENT, 1, 2, generator=noise(7))
+    drawn = torch.randn(2, LATENT, 4, 8, generator=noise(7))
     total = 0.0
     for image, own in zip(images, drawn.double(), strict=True):
         mean, log_variance = (part[0] for part in model.encode(model.features(image[None])))
@@ -107,9 +107,9 @@ def test_the_decoder_goes_through_the_grids_of_the_encoder(size: tuple[int, int]
 def test_values_that_make_no_sense() -> None:
     for latent, kl_weight in ((0, 1.0), (3, -1.0)):
         with pytest.raises(ValueError, match=rf"model.latent={latent} must be 1 or more, model.kl_weight={kl_weight}"):
-            VAE(Encoder("resnet18", [4], SIZE), latent, kl_weight, 4.0, 0)
+            VAE(Encoder("resnet18", [2], SIZE), latent, kl_weight, 4.0, 0)
     with pytest.raises(ValueError, match=r"layers.stages gives 2 feature maps; the latent is made of one"):
-        VAE(Encoder("resnet18", [3, 4], SIZE), 3, 1.0, 4.0, 0)
+        VAE(Encoder("resnet18", [2, 3], SIZE), 3, 1.0, 4.0, 0)
     with pytest.raises(ValueError, match="allowed is uint8"):
         made()(drawn_images(2, (64, 32), seed=0))
 
