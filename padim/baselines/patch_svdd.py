@@ -104,7 +104,6 @@ class PatchSVDD(nn.Module):
                 product = product * (rows @ distances @ columns.mT)
         return Prediction(image_score(product), product)
 
-    @torch.no_grad()
     def place_mean(self, batches: Iterable[Tensor]) -> None:
         total, count = torch.zeros_like(self.mean, dtype=torch.float64), 0
         for images in batches:
@@ -114,7 +113,6 @@ class PatchSVDD(nn.Module):
     @torch.no_grad()
     def remember(self, batches: Iterable[Tensor]) -> None:
         """Keep the vectors of the patches of these images, for them to be searched."""
-        self.eval()
         for images in batches:
             for gallery, vectors in zip(self.galleries, map(_rows, self.vectors(images)), strict=True):
                 require_finite([vectors[None]])
@@ -176,6 +174,6 @@ class PatchSVDDModule(TrainedMethod):
         if self.model.mean.isnan().all():  # it is not where an interrupted training goes on
             self.model.place_mean(training_images(self))
 
-    def on_fit_end(self) -> None:
-        """Which comes also where an interrupted training had no epoch left."""
+    def on_train_end(self) -> None:
+        super().on_train_end()
         self.model.remember(training_images(self))
