@@ -82,16 +82,29 @@ def draw_dimensions_of(results: Iterable[Result], folder: Path) -> list[Picture]
 
 def draw_memory_of(results: Iterable[Result], folder: Path) -> list[Picture]:
     """Memory against the number of training images, of what was fitted to parts of them (dataset.shard)."""
-    groups: dict[Cell, dict[int, float]] = {}
+    groups: dict[Cell, dict[int, Result]] = {}
     for one in (one for one in results if "model_mb" in one.costs):
         cell = replace(one.cell, settings=re.sub(r"dataset\.shard=\S+ ?", "", one.cell.settings).strip())
-        groups.setdefault(cell, {})[int(one.costs["train_images"])] = MIB * one.costs["model_mb"]
+        groups.setdefault(cell, {})[int(one.costs["train_images"])] = one
     of_parts = {cell: sizes for cell, sizes in groups.items() if len(sizes) > 1}
     if not of_parts:
         return []
     names = labels(list(of_parts))
-    draw_memory({names[cell]: sizes for cell, sizes in of_parts.items()}, folder / "memory.png")
-    return [Picture("memory.png", "What the fitted model takes, against the images that it is fitted to.")]
+    panels = {
+        title: {
+            names[cell]: {count: MIB * one.costs[cost] for count, one in sizes.items()}
+            for cell, sizes in of_parts.items()
+        }
+        for title, cost in (("fitted model, network included", "model_mb"), ("peak of the process", "peak_memory_mb"))
+    }
+    draw_memory(panels, folder / "memory.png")
+    return [
+        Picture(
+            "memory.png",
+            "Memory against the images that are fitted: what the fitted model takes, and the highest of a whole run, "
+            "its own where each run had a process of its own (hydra/launcher=local).",
+        )
+    ]
 
 
 def _draw_dimensions(path: Path, cells: Mapping[Cell, list[Result]], classes: Sequence[str]) -> None:

@@ -116,19 +116,21 @@ def draw_curves(panels: Mapping[str, Mapping[str, Curve]], path: Path) -> None:
     _finish(figure, row, path)
 
 
-def draw_memory(lines: Mapping[str, Mapping[int, float]], path: Path) -> None:
-    """Memory of fitted models against the images that they are fitted to, both in powers.
+def draw_memory(panels: Mapping[str, Mapping[str, Mapping[int, float]]], path: Path) -> None:
+    """Memory against the images that models are fitted to. Both axes begin at 0, so that what grows with them is seen.
 
     Args:
-        lines: MB by the number of images, by label.
+        panels: MB by the number of images, by title and label.
     """
-    figure = Figure(figsize=(6, 4), layout="constrained")
-    axes = figure.subplots()
-    for colour, marker, (label, sizes) in zip(cycle(COLOURS), cycle(MARKERS), lines.items(), strict=False):
-        counts = sorted(sizes)
-        axes.plot(counts, [sizes[count] for count in counts], color=colour, marker=marker, label=label)
-    axes.set(xscale="log", yscale="log", xlabel="training images", ylabel="fitted model, network included (MB)")
-    _finish(figure, [axes], path)
+    figure = Figure(figsize=(4.2 * len(panels) + 0.4, 3.6), layout="constrained")
+    row = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axes, (title, lines) in zip(row, panels.items(), strict=True):
+        for colour, marker, (label, sizes) in zip(cycle(COLOURS), cycle(MARKERS), lines.items(), strict=False):
+            counts = sorted(sizes)
+            axes.plot(counts, [sizes[count] for count in counts], color=colour, marker=marker, label=label)
+        highest = max(size for sizes in lines.values() for size in sizes.values())
+        axes.set(xlabel="training images", ylabel="MB", title=title, xlim=(0, None), ylim=(0, 1.08 * highest))
+    _finish(figure, row, path)
 
 
 def _below(value: float, step: float, margin: float) -> float:

@@ -58,7 +58,7 @@ def test_memory_against_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     results = find_runs([tmp_path / "runs"])
     assert not results.repeated
     output = reported(tmp_path, monkeypatch)
-    assert "![What the fitted model takes" in (output / "report.md").read_text()
+    assert "![Memory against the images" in (output / "report.md").read_text()
     assert (output / "memory.png").stat().st_size > 10_000
 
 
