@@ -114,7 +114,7 @@ SOME = {
     "paper/table3": ["preset=r18_rd100,spade_wr50"],
     "paper/table5": ["preset=b5,mahalanobis_ad_b4"],
     "paper/table6": ["preset=wr50_rd550", "dataset.version=0", "reduction.dim=12"],
-    "paper/table7_and_8": ["preset=spade_wr50", "hydra/launcher=basic"],
+    "paper/table7_and_8": ["preset=r18_rd100", "hydra/launcher=basic"],
     "paper/methods": ["preset=dn2_r18", "hydra/launcher=basic"],
     "paper/memory": ["preset=patchcore_r18", "dataset.shard=1/2", "hydra/launcher=basic"],
     "paper/trained": ["method=ae_l2"],
