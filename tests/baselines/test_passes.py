@@ -1,9 +1,11 @@
 """What is taken from the training images before or after the training: the same bits, interrupted or not."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+from padim.baselines.deep_svdd import DeepSVDD
 from padim.checkpoint import read_checkpoint
 from padim.commands import train
 from tests.baselines.runs import TINY
@@ -34,3 +36,33 @@ def test_an_interrupted_training_goes_on_to_the_same_bits(
     for name in METHODS[method]:
         assert len(state[name])
         assert state[name].isfinite().all()
+
+
+@pytest.mark.parametrize(("limit", "batches"), [("2", 2), ("0.7", 2)])
+def test_a_pass_is_as_long_as_an_epoch(
+    limit: str, batches: int, board: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that trainer=debug is over soon."""
+    seen: list[int] = []
+    monkeypatch.setattr(DeepSVDD, "place_centre", lambda model, images: seen.extend(map(len, images)))
+    monkeypatch.setattr(DeepSVDD, "loss", lambda *_: raise_stopped())
+    given = ["method=deep_svdd", f"dataset.root={board}", f"output_dir={tmp_path}", *TINY]
+    with pytest.raises(StoppedError):
+        run(monkeypatch, train.main, *given, f"trainer.limit_train_batches={limit}")
+    assert seen == [8] * batches
+
+
+def raise_stopped() -> None:
+    raise StoppedError
+
+
+def test_without_an_image_it_says_so(board: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as when none can be read."""
+    good = next(board.rglob("train/good"))
+    broken = tmp_path / "data" / good.parents[1].relative_to(board)
+    shutil.copytree(good.parents[1], broken)
+    for path in (broken / "train" / "good").iterdir():
+        path.write_bytes(b"")
+    given = ["method=deep_svdd", f"dataset.root={tmp_path / 'data'}", f"output_dir={tmp_path / 'run'}", *TINY]
+    with pytest.raises(ValueError, match="method=deep_svdd was given no image to train on"):
+        run(monkeypatch, train.main, *given, "dataset.on_error=skip")
