@@ -55,7 +55,7 @@ class PatchSVDD(nn.Module):
     def __init__(self, image_size: Grid, svdd_weight: float, pairs: int, strides: Sequence[int], seed: int) -> None:
         super().__init__()
         require_room(image_size, BIG)
-        if svdd_weight < 0 or pairs < 1:
+        if not svdd_weight >= 0 or pairs < 1:
             raise ValueError(f"model.svdd_weight={svdd_weight} must be 0 or more, model.pairs={pairs} 1 or more")
         require_strides(strides)
         self.image_size, self.svdd_weight, self.pairs, self.strides = image_size, svdd_weight, pairs, strides
