@@ -6,8 +6,9 @@ from operator import index
 from typing import SupportsIndex
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.nn import functional
 
 NAMES = ("none", "random", "semi_orthogonal", "semi_orthogonal_blocks", "pca", "npca")
 
@@ -109,18 +110,35 @@ def _shares(channels: Sequence[int], dim: int) -> list[int]:
 class Projection(nn.Module):
     """One feature map as vectors at its positions, each times a constant matrix.
 
-    Keeping some channels is a product with a one-hot matrix: out of channels-last maps several times faster than
-    indexing. Half precision ends here: the statistics' type is that of the matrix.
+    Where the matrix only keeps some channels they are gathered: a product with it would read them all. Half precision
+    ends here: the statistics' type is that of the matrix.
     """
 
     matrix: Tensor
+    kept: Tensor | None
 
     def __init__(self, matrix: Float[Tensor, "C d"]) -> None:
         super().__init__()
         square = matrix.shape[0] == matrix.shape[1]
         self.keeps_all = square and torch.equal(matrix, torch.eye(len(matrix), device=matrix.device))
         self.register_buffer("matrix", matrix.clone())
+        self.register_buffer("kept", _kept(matrix), persistent=False)
+        self.register_load_state_dict_post_hook(_keep)  # a file may bring another draw
 
     def forward(self, features: Float[Tensor, "B C h w"]) -> Float[Tensor, "P B d"]:
-        vectors = features.to(self.matrix.dtype).permute(2, 3, 0, 1).flatten(0, 1)
-        return vectors if self.keeps_all else vectors @ self.matrix
+        vectors = features.permute(2, 3, 0, 1).flatten(0, 1)  # (P, B, C)
+        if self.keeps_all:
+            return vectors.to(self.matrix.dtype)
+        if self.kept is None or torch.compiler.is_compiling():  # runtimes of graphs are faster at products
+            return vectors.to(self.matrix.dtype) @ self.matrix
+        return vectors.gather(2, self.kept.expand(*vectors.shape[:2], -1)).to(self.matrix.dtype)
+
+
+def _kept(matrix: Float[Tensor, "C d"]) -> Int[Tensor, " d"] | None:
+    """Which channel each column keeps as it is; None where one does something else."""
+    ones = matrix.argmax(0)
+    return ones if torch.equal(matrix, functional.one_hot(ones, len(matrix)).mT.to(matrix)) else None
+
+
+def _keep(projection: Projection, _: object) -> None:
+    projection.kept = _kept(projection.matrix)
