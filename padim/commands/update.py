@@ -7,12 +7,12 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from padim.calibration import Calibration
 from padim.checkpoint import load_module, save_changed
 from padim.commands.evaluate import PREPROCESSING
+from padim.data.ahead import AheadLoader
 from padim.data.decoding import read_content
 from padim.data.listing import list_images
 from padim.data.samples import Batch, ImageDataset, Sample
@@ -66,7 +66,7 @@ def batches(module: PaDiMModule, images: Sequence[Path]) -> "tqdm[Batch]":
     resize, image_size, interpolation, keep_aspect = (module.config["dataset"][name] for name in PREPROCESSING)
     samples = [Sample(path) for path in images]
     dataset = ImageDataset(samples, tuple(resize), tuple(image_size), interpolation, keep_aspect)
-    return tqdm(DataLoader(dataset, module.config["data"]["batch_size"]), unit="batch", disable=not samples)
+    return tqdm(AheadLoader(dataset, batch_size=module.config["data"]["batch_size"]), unit="batch", disable=not samples)
 
 
 def after(images: Sequence[Entry], added: Sequence[Entry], removed: Sequence[Entry]) -> list[Entry]:

@@ -28,7 +28,8 @@ class ImageDataModule(LightningDataModule):
         image_size: height and width of the centre crop of that.
         interpolation: of the resizing, ``bicubic`` or ``bilinear``.
         batch_size: images at once; changes speed and memory, and the last digits of a score.
-        num_workers: processes that decode images; changes speed only. 0 decodes in the main process.
+        num_workers: processes that decode images, see :class:`padim.data.ahead.AheadLoader`; changes speed only. None:
+            threads, which decode the next batch meanwhile. 0: nobody does.
         keep_aspect: scale to fit into ``resize`` and pad, instead of stretching; the padding counts nowhere.
         calibration_fraction: share of the training images that is not fitted but kept for thresholds.
         on_error: ``raise`` at an image that cannot be read, or ``skip`` it, in training and in the test.
@@ -53,7 +54,7 @@ class ImageDataModule(LightningDataModule):
         image_size: Sequence[int],
         interpolation: str = "bicubic",
         batch_size: int = 32,
-        num_workers: int = 0,
+        num_workers: int | None = None,
         keep_aspect: bool = False,
         calibration_fraction: float = 0.0,
         on_error: str = "raise",

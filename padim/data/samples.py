@@ -131,7 +131,8 @@ class ImageDataset(Dataset[Batch]):
         )
         frame = turned(self.scaling.padded_image(image), pose, InterpolationMode.BILINEAR)
         pixels = lit(cropped(frame, pose, self.image_size), sample.light)
-        mask, valid = torch.zeros(self.image_size, dtype=torch.bool), torch.ones(self.image_size, dtype=torch.bool)
+        # one value for all pixels: filling so many, each decoding thread would start threads of its own
+        mask, valid = (torch.tensor(value).expand(self.image_size) for value in (False, True))
         if self.scaling.keep_aspect:
             inside = self.scaling.padded_mask(Image.new("1", image.size, 1))
             inside = cropped(turned(inside, pose, InterpolationMode.NEAREST), pose, self.image_size)

@@ -2,15 +2,17 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import Sampler
+
+from padim.data.ahead import AheadLoader
 
 T = TypeVar("T")
 
 
-class ShareLoader(DataLoader[Any]):
+class ShareLoader(AheadLoader):
     """Batches of the images that ``sampler`` lists, which may be none."""
 
     def __len__(self) -> int:

@@ -34,7 +34,12 @@ class Finding(NamedTuple):
 
 
 def findings(
-    predictor: Predictor, decision: Decision, paths: Sequence[str], pictures: bool, batch_size: int, num_workers: int
+    predictor: Predictor,
+    decision: Decision,
+    paths: Sequence[str],
+    pictures: bool,
+    batch_size: int,
+    num_workers: int | None,
 ) -> Iterator[Finding | Broken]:
     """Each image in turn, those of a batch first that could be read. No more than some batches are in memory.
 
@@ -43,7 +48,7 @@ def findings(
         decision: says what is an alarm.
         paths: of the images, absolute.
         pictures: keep a picture of each, to draw on.
-        batch_size, num_workers: images at once, and processes that read them.
+        batch_size, num_workers: images at once, and processes that read them; None: threads.
     """
     facts = predictor.facts
     scaling = Scaling(facts.resize, facts.interpolation, facts.keep_aspect)

@@ -7,8 +7,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
+from padim.data.ahead import AheadLoader
 from padim.data.decoding import UnreadableImageError, read_content, read_rgb
 from padim.data.pose import cropped
 from padim.data.scaling import Scaling, Size
@@ -88,10 +89,9 @@ def picture_of(image: Image.Image) -> Image.Image:
     return image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2)
 
 
-def batches(images: Images, batch_size: int, num_workers: int) -> Iterator[tuple[list[Item], list[Broken]]]:
+def batches(images: Images, batch_size: int, num_workers: int | None) -> Iterator[tuple[list[Item], list[Broken]]]:
     """What could be read and what could not, in order; so much as fits into a batch at once."""
-    loader = DataLoader(images, batch_size, num_workers=num_workers, collate_fn=_apart)
-    yield from loader
+    yield from AheadLoader(images, num_workers, batch_size=batch_size, collate_fn=_apart)
 
 
 def _apart(items: Iterable[Item | Broken]) -> tuple[list[Item], list[Broken]]:
