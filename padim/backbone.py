@@ -1,7 +1,7 @@
 """A frozen timm network, cut after its last tap: images -> feature maps."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from functools import partial
@@ -13,6 +13,7 @@ from timm.layers import to_2tuple
 from timm.models import PretrainedCfg
 from torch import Tensor, nn
 
+from padim.folding import folded, is_foldable
 from padim.grids import Grid
 from padim.taps import cut, tap_names
 from padim.weights import fill, held_by_files, read_weights, require_memory
@@ -50,6 +51,8 @@ class Backbone(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        self._fast: list[nn.Module] = []  # no part of the state: the network as it runs, made when it first does
+        self.register_load_state_dict_post_hook(Backbone._forget)
         tagged = f"{name}.{tag}" if tag else name
         options: dict[str, Any] = {"img_size": image_size} if _configuration(name, tag).fixed_input_size else {}
         build = partial(timm.create_model, tagged, **options)
@@ -73,8 +76,24 @@ class Backbone(nn.Module):
         """Feature maps (B, C_m, h_m, w_m) of normalised images (B, 3, H, W)."""
         if self.indices is None:
             return list(self.network(images).values())
-        network: Any = self.network
+        network: Any = self._running(images)
         return network.forward_intermediates(images, indices=self.indices, intermediates_only=True)
+
+    def _running(self, images: Tensor) -> nn.Module:
+        """The network, or what computes the same faster; a graph's runtime does such things itself."""
+        if images.is_meta or torch.compiler.is_compiling() or not is_foldable(self.network):
+            return self.network
+        if not self._fast:
+            self._fast = [folded(self.network)]
+        return self._fast[0]
+
+    def _forget(self, *_: object) -> None:
+        self._fast = []
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Backbone":
+        """To another device or type."""
+        self._forget()
+        return super()._apply(fn, recurse)
 
     def train(self, mode: bool = True) -> "Backbone":
         """Frozen means frozen: batch norm keeps its running statistics whatever the trainer asks for."""
