@@ -5,10 +5,13 @@ import os
 import re
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
+from experiments.benchmark import stages
 from experiments.benchmark.report import Row
 
 WHOLE_TABLE = [
@@ -22,7 +25,9 @@ WHOLE_TABLE = [
     "update / backbone, batch 32",
     "factorisation / backbone, batch 32",
     "distance, map, score / backbone, batch 16",
+    "whole prediction / backbone, batch 16",
     "distance, map, score / backbone, batch 1",
+    "whole prediction / backbone, batch 1",
 ]
 
 
@@ -36,6 +41,10 @@ def test_every_row_comes_out(tmp_path: Path) -> None:
     figures = dict(re.findall(r"^\| (.*?) \| R18-Rd100 \| ([\d.]+)%? \|", page.read_text(), flags=re.MULTILINE))
     assert list(figures) == WHOLE_TABLE
     assert all(0 < float(figure) < math.inf for figure in figures.values())
+    for stage in ("backbone", "whole, without imports"):
+        assert re.search(
+            rf"^\| {stage} ( \| [\d.]+( s|%)){{4}} \|$".replace("  ", " "), page.read_text(), flags=re.MULTILINE
+        )
 
 
 def test_a_missed_target_says_by_how_much() -> None:
@@ -44,3 +53,33 @@ def test_a_missed_target_says_by_how_much() -> None:
         Row("fit", "R18", pairs, "s", 1.1)
     )
     assert "| 120.0% | 100.0% to 150.0% (3) | <= 130.0% | met |" in str(Row("fit", "R18", pairs, "s", 1.3, ".1%"))
+
+
+def test_the_time_of_a_stage_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not that of a stage within it, nor of another thread; and the originals are back at the end."""
+    names = {"outer": ("tests.test_benchmark.outer",), "inner": ("tests.test_benchmark.inner",)}
+    monkeypatch.setattr(stages, "STAGES", names)
+    originals = outer, inner
+    clocks = stages.clocked(lambda: (sys.modules[__name__].outer(), time.sleep(0.05)))  # type: ignore[attr-defined]
+    assert (outer, inner) == originals
+    assert set(clocks.seconds) == {"outer", "inner", stages.OTHER}
+    assert set(clocks.meanwhile) == {"inner"}
+    assert clocks.seconds["outer"] >= 0.1
+    assert clocks.seconds["inner"] >= 0.05
+    columns = {"one": {"seconds": {"outer": 6.0, "inner": 4.0}, "meanwhile": {"inner": 1.0, "outer": 0.1}}}
+    shown = stages.table(columns)
+    assert "| whole, without imports | 10.00 s |" in shown
+    assert "| outer | 60.0% |" in shown
+    assert "| inner | 40.0% (10.0% meanwhile) |" in shown
+
+
+def outer() -> None:
+    time.sleep(0.1)
+    inner()
+    thread = threading.Thread(target=inner)
+    thread.start()
+    thread.join()
+
+
+def inner() -> None:
+    time.sleep(0.05)

@@ -8,12 +8,13 @@ from functools import partial
 from itertools import cycle
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
 
 import torch
 from torch.utils.data import DataLoader
 
 from experiments.benchmark import processes
+from experiments.benchmark.plan import FULL, QUICK, Model, Plan
+from experiments.benchmark.profiling import profile
 from experiments.benchmark.report import HEADER, Row, page
 from experiments.benchmark.timing import (
     Pair,
@@ -27,54 +28,10 @@ from experiments.benchmark.timing import (
     repeat,
 )
 from padim.data.samples import Batch
-from padim.data.synthetic import generate
+from padim.data.synthetic import Synthetic, generate
 from padim.model import PaDiM
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
-
-
-class Model(NamedTuple):
-    """A model of the paper, what to fit it to, and the highest ratios that are wanted of it.
-
-    Attributes:
-        fits: numbers of training images.
-        fit: target at 400 of them.
-        finalise: target.
-        head: targets, by the size of the batch.
-    """
-
-    name: str
-    overrides: tuple[str, ...]
-    fits: tuple[int, ...]
-    fit: float
-    finalise: float | None
-    head: dict[int, float]
-
-
-R18 = Model(
-    "R18-Rd100", ("backbone=resnet18", "reduction.dim=100"), (100, 200, 400, 800), 1.10, None, {16: 0.05, 1: 0.10}
-)
-WR50 = Model(
-    "WR50-Rd550", ("backbone=wide_resnet50_2", "reduction.dim=550"), (100, 400), 1.25, 1.2, {16: 0.15, 1: 0.35}
-)
-
-
-class Plan(NamedTuple):
-    """How much to measure.
-
-    Attributes:
-        models: to time.
-        drawn: training images, good test images, and test images of each defect.
-        repetitions: of whole fits and commands; what is shorter is repeated a multiple of that.
-    """
-
-    models: tuple[Model, ...]
-    drawn: tuple[int, int, int]
-    repetitions: int
-
-
-FULL = Plan((R18, WR50), (100, 20, 6), 3)
-QUICK = Plan((R18._replace(fits=(8, 16)),), (16, 1, 1), 1)
 
 
 def rows(plan: Plan, drawn: tuple[str, ...], real: tuple[str, ...]) -> Iterator[Row]:
@@ -128,6 +85,9 @@ def model_rows(model: Model, drawn: tuple[str, ...], repetitions: int) -> Iterat
 def step_rows(model: Model, padim: PaDiM, loader: DataLoader[Batch], repetitions: int) -> Iterator[Row]:
     """Every step on its own, on one batch of the loader or on smaller ones that add up to it."""
     images = next(iter(loader)).image
+    device = "cuda" if torch.cuda.is_initialized() else "cpu"
+    padim.to(device)  # Lightning has brought it back from the GPU
+    images = images.to(device)
     features = padim.features(images)
 
     def row(what: str, step: Callable[[], object], size: int, target: float | None = None) -> Row:
@@ -144,6 +104,7 @@ def step_rows(model: Model, padim: PaDiM, loader: DataLoader[Batch], repetitions
         some = [feature[:size] for feature in features]
         with torch.inference_mode():
             yield row("distance, map, score", partial(padim.head, some), size, target)
+            yield row("whole prediction", partial(padim, images[:size]), size)
 
 
 def per_image(pairs: list[Pair], images: int) -> list[Pair]:
@@ -154,6 +115,7 @@ def per_image(pairs: list[Pair], images: int) -> list[Pair]:
 def main() -> None:
     parser = argparse.ArgumentParser("python -m experiments.benchmark", description="Speed and memory, with targets.")
     parser.add_argument("--mvtec", metavar="DIR", help="run whole commands on category bottle of MVTec AD in DIR")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="cuda: fit, test and predict on a GPU")
     parser.add_argument("--write", metavar="FILE", nargs="?", type=Path, const=RESULTS, help="by default RESULTS.md")
     parser.add_argument("--quick", action="store_true", help="resnet18, few images, each measured once: a check only")
     arguments = parser.parse_args()
@@ -163,15 +125,25 @@ def main() -> None:
     plan = QUICK if arguments.quick else FULL
     start, others = time.perf_counter(), others_seconds()
     with TemporaryDirectory() as folder:
-        generate(Path(folder) / "seed-0" / "board", "board", 0, *plan.drawn)
-        drawn = (f"dataset.root={folder}",)
-        real = ("dataset=mvtec", f"dataset.root={arguments.mvtec}") if arguments.mvtec else drawn
+        board = Synthetic(folder, "board").root / "board"
+        generate(board, "board", 0, *plan.drawn)
+        device = ("trainer=gpu",) if arguments.device == "cuda" else ()
+        drawn = (f"dataset.root={folder}", *device)
+        real = ("dataset=mvtec", f"dataset.root={arguments.mvtec}", *device) if arguments.mvtec else drawn
         table = show(rows(plan, drawn, real))
+        photos = f"{arguments.mvtec}/bottle/test" if arguments.mvtec else str(board / "test")
+        stages = profile(real, photos, board, device)
+        print(stages)
     if arguments.write:
-        options = " --quick" * arguments.quick + " --mvtec DIR" * bool(arguments.mvtec) + " --write"
+        options = (
+            " --quick" * arguments.quick
+            + " --device cuda" * bool(device)
+            + " --mvtec DIR" * bool(arguments.mvtec)
+            + " --write"
+        )
         took = time.perf_counter() - start
         arguments.write.write_text(
-            page(table, f"python -m experiments.benchmark{options}", took, (others_seconds() - others) / took)
+            page(table, stages, f"python -m experiments.benchmark{options}", took, (others_seconds() - others) / took)
         )
 
 

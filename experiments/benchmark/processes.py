@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+Stages = dict[str, dict[str, float]]
 BARE_IMPORT = "import torch, timm, pytorch_lightning, time; print(time.time())"
 GB_PER_MIB = 2**20 / 1e9
 
@@ -36,6 +37,20 @@ def whole_and_backbone(overrides: Sequence[str], backbone_first: bool) -> tuple[
         printed = _python(_child("print_whole_and_backbone", order, *overrides, f"output_dir={folder}"))
     whole, backbone = json.loads(printed)
     return whole, backbone
+
+
+def stages(overrides: Sequence[str], images: str) -> list[Stages]:
+    """Of ``padim-train``, and of ``padim-predict`` with its model, each run once, see :mod:`.stages`.
+
+    Args:
+        overrides: of the first.
+        images: folder, for the second.
+    """
+    with TemporaryDirectory() as folder:
+        train = ["train", *overrides, f"output_dir={folder}/fit"]
+        predict = ["predict", f"checkpoint={folder}/fit/padim.ckpt", f"input={images}", f"output_dir={folder}/found"]
+        device = [f"device={'cuda' if 'trainer=gpu' in overrides else 'cpu'}"]
+        return [json.loads(_python(_child("print_stages", *one))) for one in (train, [*predict, *device])]
 
 
 def fit_peak_gb(overrides: Sequence[str], images: int) -> float:
@@ -118,6 +133,16 @@ def _backbone_on_all_images(overrides: Sequence[str]) -> Callable[[], None]:
     return extract
 
 
+def print_stages(command: str, *overrides: str) -> None:
+    from importlib import import_module
+
+    from experiments.benchmark.stages import clocked
+
+    sys.argv = [f"padim-{command}", *overrides]
+    clocks = clocked(import_module(f"padim.commands.{command}").main)
+    print(json.dumps({"seconds": clocks.seconds, "meanwhile": clocks.meanwhile}))
+
+
 def print_fit_peak(images: str, *overrides: str) -> None:
     from experiments.benchmark.timing import composed, fit
     from padim.commands.run import peak_memory_mb
@@ -127,5 +152,5 @@ def print_fit_peak(images: str, *overrides: str) -> None:
 
 
 if __name__ == "__main__":
-    functions = (print_at_first_batch, print_whole_and_backbone, print_fit_peak)
+    functions = (print_at_first_batch, print_whole_and_backbone, print_stages, print_fit_peak)
     {function.__name__: function for function in functions}[sys.argv[1]](*sys.argv[2:])

@@ -32,6 +32,13 @@ and images of 224 pixels. N is the number of training images. The run took {minu
 processes used {others:.2f} cores. What they disturbed most was measured again.
 
 {table}
+
+## Where the time of whole commands goes
+
+What takes less than 2 % is not shown. *Meanwhile* is the time of one core in other threads, which decode the next batch
+while the network works on one; the command waits for it as long as the line *waiting for images* says. R18-Rd100, once.
+
+{stages}
 """
 
 
@@ -75,10 +82,11 @@ class Row:
         return f"**missed by {excess:{self.form}}**" if excess > 0 else "met"
 
 
-def page(rows: Sequence[Row], command: str, seconds: float, others: float) -> str:
+def page(rows: Sequence[Row], stages: str, command: str, seconds: float, others: float) -> str:
     """The table with what it takes to judge it, and the notes of those who tried to improve it.
 
     Args:
+        stages: the table of :mod:`experiments.benchmark.stages`.
         command: that measured it.
         seconds: it took.
         others: cores that other processes used meanwhile.
@@ -94,6 +102,7 @@ def page(rows: Sequence[Row], command: str, seconds: float, others: float) -> st
         python=platform.python_version(),
         versions=", ".join(f"{name} {version(name)}" for name in PACKAGES),
         table="\n".join([HEADER, *map(str, rows)]),
+        stages=stages,
     )
     return generated + (f"\n{NOTES.read_text()}" if NOTES.is_file() else "")
 
