@@ -44,8 +44,9 @@ def refuse(config: DictConfig, environment: Mapping[str, str]) -> None:
         SystemExit: Hydra turns any other exception in a callback into a warning.
     """
     given = [str(override).partition("=") for _, override in _leaves(config.hydra.overrides)]
+    secrets = {name: value for name, value in environment.items() if _VARIABLE.search(name)}  # once, not for each value
     for key, value in [*((name.lstrip("+~"), value) for name, _, value in given), *_leaves(config)]:
-        if reason := suspicion(key, value, environment):
+        if reason := suspicion(key, value, secrets):
             raise SystemExit(
                 f"{key} {reason}. It would be written to .hydra/, to the checkpoint and to what is logged, and has not "
                 f"been. Take it out of the command and the configuration; W&B's key belongs into WANDB_API_KEY in the "

@@ -32,6 +32,10 @@ FRESH = 2.0  # seconds in which a file may change twice without another time: fi
 SHARE = 32  # of the limit a process writes one part before it looks again at what others have written
 
 
+_ONE_THREAD = threading.Lock()
+"""Of those that decode; not the cache's own, since it goes to worker processes."""
+
+
 class ImageCache:
     """What :meth:`padim.data.scaling.Scaling.read` gives, from disk where it has been read before.
 
@@ -106,7 +110,8 @@ class ImageCache:
         temporary = self.folder / f"{name}.{os.getpid()}-{threading.get_ident()}.padim-part"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._make_room(_on_disk(len(packed)))
+            with _ONE_THREAD:
+                self._make_room(_on_disk(len(packed)))
             temporary.write_bytes(packed)
             temporary.replace(self.folder / name)
         except OSError as error:
@@ -115,8 +120,9 @@ class ImageCache:
                 temporary.unlink()
 
     def _turn_off(self, error: OSError) -> None:
-        if self._works.value:
-            self._works.value = False
+        with _ONE_THREAD:
+            first, self._works.value = self._works.value, False
+        if first:
             warnings.warn(
                 f"the image cache is off, since {self.folder} cannot be written to ({error}); choose another "
                 "dataset.cache_dir, make room, or set dataset.cache=false",

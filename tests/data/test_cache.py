@@ -168,7 +168,7 @@ def test_workers_share_it(images: list[Path], tmp_path: Path) -> None:
 
     cache = {"cache": True, "cache_dir": tmp_path / "cache"}
     expected = pixels()
-    for num_workers in (2, 2, 0):
+    for num_workers in (2, 2, None, 0):
         assert torch.equal(pixels(num_workers=num_workers, **cache), expected)
     assert len(list((tmp_path / "cache").glob("*.padim-pixels"))) == len(images)
 

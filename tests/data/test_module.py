@@ -110,9 +110,11 @@ def test_the_fit_does_not_see_what_is_held_out(root: Path, tmp_path: Path, monke
     assert json.loads((tmp_path / "metrics.json").read_text())["train_images"] == 7
 
 
-@pytest.mark.parametrize("num_workers", [0, 2])
+@pytest.mark.parametrize("num_workers", [None, 0, 2])
 @pytest.mark.parametrize("batch_size", [1, 2, 4])
-def test_what_can_be_read_is_read_and_the_rest_is_listed(broken: Path, num_workers: int, batch_size: int) -> None:
+def test_what_can_be_read_is_read_and_the_rest_is_listed(
+    broken: Path, num_workers: int | None, batch_size: int
+) -> None:
     data = ImageDataModule(Folder(broken), SIZE, SIZE, "bicubic", batch_size, num_workers, on_error="skip")
     data.setup("fit")
     batches = list(data.train_dataloader())
