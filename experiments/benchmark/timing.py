@@ -30,7 +30,7 @@ class Repeated:
     """A reader whose training samples come over and over, up to so many images."""
 
     def __init__(self, reader: Reader, images: int) -> None:
-        self.reader, self.images = reader, images
+        self.reader, self.images, self.root = reader, images, reader.root
 
     def prepare(self) -> None:
         self.reader.prepare()
