@@ -40,7 +40,24 @@ types: install ## Static types
 bench: install ## Measure speed and memory, write experiments/benchmark/RESULTS.md; MVTEC=DIR uses real images
 	$(BIN)/python -m experiments.benchmark --write $(if $(MVTEC),--mvtec $(MVTEC))
 
-clean: ## Remove what the other targets made, .venv and data/ excepted
+bench-scaling: install ## Measure time and memory against size, write experiments/benchmark/SCALING.md
+	$(BIN)/python -m experiments.benchmark.scaling --write
+
+soak: install ## Predict 20 000 images, watch the memory, write experiments/benchmark/SOAK.md
+	$(BIN)/python -m experiments.benchmark.soak --write
+
+bench-peers: .venv-peers/.installed ## Compare with anomalib, write experiments/benchmark/PEERS.md
+	.venv-peers/bin/python -W ignore -m experiments.benchmark.peers --write
+
+# It sees the packages of .venv, so that both sides have one torch, and adds what anomalib needs (0.4 GB).
+.venv-peers/.installed: $(BIN)/.installed experiments/benchmark/peers.txt
+	$(PYTHON) -m venv .venv-peers
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > .venv-peers/padim.pth
+	mv .venv-peers/padim.pth "$$(.venv-peers/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+	.venv-peers/bin/pip install --quiet --no-deps --requirement experiments/benchmark/peers.txt
+	touch $@
+
+clean: ## Remove what the other targets made, environments and data/ excepted
 	rm -rf outputs/demo dist .mypy_cache .pytest_cache .ruff_cache
 
-.PHONY: help install demo test test-slow test-slurm test-browser lint types bench clean
+.PHONY: help install demo test test-slow test-slurm test-browser lint types bench bench-scaling soak bench-peers clean

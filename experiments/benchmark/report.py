@@ -24,8 +24,7 @@ PAGE = """\
 
 Written by `{command}` on {date}; do not edit, run it again.
 
-- machine: {processor}, {threads} threads, {memory:.0f} GB of memory
-- versions: python {python}, {versions}
+{machine}
 
 Every figure is the median of ratios; the two sides of a ratio are measured in turn within one run, with random weights
 and images of 224 pixels. N is the number of training images. The run took {minutes:.0f} minutes; meanwhile other
@@ -96,15 +95,21 @@ def page(rows: Sequence[Row], stages: str, command: str, seconds: float, others:
         minutes=seconds / 60,
         others=others,
         date=datetime.date.today(),
-        processor=_processor(),
-        threads=torch.get_num_threads(),
-        memory=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9,
-        python=platform.python_version(),
-        versions=", ".join(f"{name} {version(name)}" for name in PACKAGES),
+        machine=machine(PACKAGES),
         table="\n".join([HEADER, *map(str, rows)]),
         stages=stages,
     )
     return generated + (f"\n{NOTES.read_text()}" if NOTES.is_file() else "")
+
+
+def machine(packages: Sequence[str]) -> str:
+    """Two lines: what it was measured on, and with which versions."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    versions = ", ".join(f"{name} {version(name)}" for name in packages)
+    return (
+        f"- machine: {_processor()}, {torch.get_num_threads()} threads, {memory:.0f} GB of memory\n"
+        f"- versions: python {platform.python_version()}, {versions}"
+    )
 
 
 def _processor() -> str:

@@ -1,0 +1,38 @@
+"""Measurements that are kept as they are made, so that a run that is stopped goes on where it was."""
+
+import json
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from padim.checkpoint import whole
+
+
+class Kept:
+    """Measurements by name, in a JSON file.
+
+    Args:
+        path: of the file; one that is there is gone on with.
+        minutes: after so many nothing new is begun.
+    """
+
+    def __init__(self, path: Path, minutes: float = math.inf) -> None:
+        self.path, self.minutes, self.start = path, minutes, time.perf_counter()
+        self.made: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+
+    def __call__(self, name: str, measure: Callable[[], Any]) -> Any:
+        """What is kept under the name, else what ``measure`` gives: numbers, strings, lists and dictionaries.
+
+        Raises:
+            SystemExit: the minutes are over.
+        """
+        if name not in self.made:
+            if time.perf_counter() - self.start > 60 * self.minutes:
+                raise SystemExit(f"{self.minutes:g} minutes are over; the same command goes on from {self.path}")
+            self.made[name] = json.loads(json.dumps(measure()))  # as it will be read
+            print(f"{name}: {self.made[name]}", flush=True)
+            with whole(self.path) as part:
+                part.write_text(json.dumps(self.made, indent=1))
+        return self.made[name]

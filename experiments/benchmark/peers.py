@@ -1,0 +1,159 @@
+"""Compare with anomalib's Padim: ``make bench-peers``, or ``.venv-peers/bin/python -m experiments.benchmark.peers``."""
+
+import argparse
+import math
+import shutil
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+from experiments.benchmark.bounded import BeyondBoundsError, answer
+from experiments.benchmark.contenders import CONTENDERS, MODELS, Model
+from experiments.benchmark.duel import draw_images
+from experiments.benchmark.kept import Kept
+from experiments.benchmark.peers_page import Comparison, page
+from experiments.benchmark.timing import Pair
+from padim import memory
+
+PAGE = Path(__file__).with_name("PEERS.md")
+KEPT = Path("outputs/benchmark/peers.json")
+POSITIONS = 56 * 56
+RESERVE_GB = 2.0  # left to the machine
+
+FIT, MEMORY, STAGE = 3.0, 5.0, 10.0  # how many times less than anomalib is wanted
+
+
+class Plan(NamedTuple):
+    """How much to measure.
+
+    Attributes:
+        models: by name.
+        fits: numbers of training images; the first is what predictions are made with.
+        drawn: training images, and test images of each of six defects.
+        repetitions: of what takes seconds; one of what takes minutes.
+    """
+
+    models: tuple[str, ...]
+    fits: tuple[int, ...]
+    drawn: tuple[int, int]
+    repetitions: int
+
+
+FULL = Plan(("R18-Rd100", "WR50-Rd550"), (50, 200, 800), (100, 5), 3)
+QUICK = Plan(("R18-Rd100",), (4,), (4, 1), 1)
+
+
+def anomalib_needs(model: Model, images: int) -> float:
+    """GB that a fit of anomalib holds at its peak, the libraries included.
+
+    All embeddings, (N, D, P), and then as many (P, D, D) matrices as were found at the peak: the covariances, those
+    with 1e-5 on the diagonal, and two of the inversion.
+    """
+    embeddings = 4 * images * model.dim * POSITIONS
+    matrices = 4 * POSITIONS * model.dim**2
+    return 1.1 + max(2 * embeddings, embeddings + 4 * matrices) / 1e9
+
+
+class Duel(NamedTuple):
+    """One model on both sides."""
+
+    model: Model
+    plan: Plan
+    images: str
+    folder: Path
+    kept: Kept
+    minutes: float
+
+    def rows(self) -> Iterator[Comparison]:
+        for images in self.plan.fits:
+            yield from self.fits(images)
+        yield from self.scoring()
+
+    def run(self, *arguments: str) -> Any:
+        free = memory.available() / 1e9 - RESERVE_GB
+        return answer("experiments.benchmark.duel", *arguments, gigabytes=free, minutes=self.minutes)
+
+    def fit(self, side: str, images: int) -> dict[str, float | str]:
+        """Seconds and GB, or why there are none."""
+        free, needed = memory.available() / 1e9 - RESERVE_GB, anomalib_needs(self.model, images)
+        if side == "anomalib" and needed > free:
+            return {"reason": f"does not fit: needs {needed:.0f} GB, {free:.0f} are free"}
+        try:
+            path = [self.path(side)] if images == self.plan.fits[0] else []
+            return self.run("print_fit", side, self.model.name, self.images, str(images), *path)
+        except BeyondBoundsError as error:
+            return {"reason": str(error)}
+
+    def path(self, side: str) -> str:
+        return str(self.folder / f"{self.model.name}-{side}.pt")
+
+    def fits(self, images: int) -> Iterator[Comparison]:
+        repetitions = self.plan.repetitions if self.model.dim < 500 else 1
+        found: list[dict[str, Any]] = [
+            {
+                side: self.kept(f"{self.model.name} fit {images} {side} {turn}", partial(self.fit, side, images))
+                for side in CONTENDERS
+            }
+            for turn in range(repetitions)
+        ]
+        reason = found[0]["anomalib"].get("reason", "")
+
+        def row(what: str, key: str, unit: str, wanted: float | None) -> Comparison:
+            pairs = [(turn["padim"][key], turn["anomalib"].get(key, math.nan)) for turn in found]
+            return Comparison(f"{what}, N = {images}", self.model.name, pairs, unit, wanted, reason)
+
+        yield row("fit", "seconds", "s", FIT)
+        yield row("peak memory of a fit", "gigabytes", "GB", MEMORY if self.model.dim > 500 else None)
+
+    def scoring(self) -> Iterator[Comparison]:
+        name, paths = self.model.name, [self.path(side) for side in CONTENDERS]
+        peaks: list[Pair] = [
+            tuple(
+                self.kept(
+                    f"{name} peak of scoring {side}",
+                    partial(self.run, "print_peak_of_scoring", side, name, self.images, path),
+                )
+                for side, path in zip(CONTENDERS, paths, strict=True)
+            )  # type: ignore[list-item]
+        ]
+        yield Comparison("peak memory of scoring a batch", name, peaks, "GB")
+        scoring = partial(self.run, "print_scoring", name, self.images, *paths, str(self.plan.repetitions))
+        found = self.kept(f"{name} scoring", scoring)
+        parts = {"scores": "images to scores", "maps": "feature maps to anomaly maps", "stage": "Mahalanobis stage"}
+        for key, pairs in found.items():
+            what, _, size = key.partition(" ")
+            if what in parts:
+                wanted = STAGE if what == "stage" else None
+                yield Comparison(f"{parts[what]}, batch {size}", name, pairs, "ms per image", wanted)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser("python -m experiments.benchmark.peers", description=__doc__)
+    parser.add_argument("--write", metavar="FILE", nargs="?", type=Path, const=PAGE, help="by default PEERS.md")
+    parser.add_argument("--keep", metavar="FILE", type=Path, default=KEPT, help="of what is measured, %(default)s")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="begin nothing after so many; run it again")
+    parser.add_argument("--quick", action="store_true", help="resnet18, 4 images: a check only")
+    arguments = parser.parse_args()
+    plan = QUICK if arguments.quick else FULL
+    kept, folder = Kept(arguments.keep, arguments.minutes), arguments.keep.with_suffix("")
+    images = folder / "images.pt"
+    if not images.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=folder) as drawn:
+            draw_images(Path(drawn), *plan.drawn).replace(images)
+    rows = []
+    for name in plan.models:
+        for row in Duel(MODELS[name], plan, str(images), folder, kept, 10.0).rows():
+            print(row, flush=True)
+            rows.append(row)
+    disagreements = {name: kept.made[f"{name} scoring"]["disagreement"] for name in plan.models}
+    if arguments.write:
+        arguments.write.write_text(page(rows, disagreements))
+    kept.path.unlink()  # the next run measures anew
+    shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main()
