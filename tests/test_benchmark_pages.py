@@ -143,11 +143,11 @@ def test_the_plan_adds_up() -> None:
     fit_of = {"peak": 1.5, "statistics": 0.1, "whitening": 0.2, "network": 0.3, "backbone": 10.0, "update": 2.0}
     video = {"extraction": 5.0, "loading": 4.0, "kilobytes": 100.0}
     merges = {shards: {"merge": 1 + 2.0 * shards, "entry": 1e-7, "merge peak": 3.0} for shards in (2, 4)}
-    campus = Campus(fit_of | {"factorisation": 3.0}, video, merges, 8)
+    campus = Campus(fit_of | {"factorisation": 3.0}, video, 7.0, merges, 8)
     steps = {step: figure for (step, _), figure in campus.steps().items()}
     assert campus.rest == pytest.approx(1.2)
     assert (campus.per_shard, campus.merge_rest) == (2.0, 1.0)
-    shard, merge, extraction = FRAMES / SHARDS * 0.016 + 3, 1 + 2 * SHARDS, FRAMES * 0.005
+    shard, merge, extraction = 7 + FRAMES / SHARDS * 0.016 + 3, 1 + 2 * SHARDS, FRAMES * 0.005
     assert steps["a shard, time"] == f"{shard / 60:.0f} min"
     assert steps["all, S jobs at once"] == f"{(extraction + shard + merge) / 60:.0f} min"
     assert steps["all checkpoints, disk"] == f"{SHARDS * (0.6 + FRAMES / SHARDS * 1e-7):.2f} GB"

@@ -9,7 +9,8 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from experiments.benchmark.kept import Kept
-from experiments.benchmark.scaling_page import draw, page
+from experiments.benchmark.processes import seconds_to_first_batch
+from experiments.benchmark.scaling_page import Found, draw, page
 from experiments.benchmark.scaling_plan import Campus
 from experiments.benchmark.scaling_point import Figures, measured
 from padim.data.synthetic import Synthetic, generate
@@ -53,7 +54,7 @@ def axes(images: tuple[int, ...], few: int, sizes: tuple[int, ...], large: bool)
         sizes: of images, pixels.
         large: WideResNet50 as well.
     """
-    both = {"R18": (R18, (50, 100, 200, 448))} | ({"WR50": (WR50, (100, 300, 550))} if large else {})
+    both = {"R18": (R18, (50, 100, 200, 448))} | ({"WR50": (WR50, (100, 550))} if large else {})
     dims = {
         f"{name}-Rd{dim}": Point(few, (net, reduced(dim))) for name, (net, values) in both.items() for dim in values
     }
@@ -77,8 +78,8 @@ def square(size: int) -> tuple[str, str]:
 
 CAMPUS = {"R18-Rd100": (R18, reduced(100)), "WR50-Rd550": (WR50, reduced(550))}
 FULL = Plan(
-    axes((50, 100, 200, 400, 800), 64, (128, 224, 320, 448), large=True),
-    64,
+    axes((50, 200, 800), 32, (128, 224, 320, 448), large=True),
+    32,
     96,
     {"R18-Rd100": (2, 16), "WR50-Rd550": (2, 3)},
     17_188,
@@ -103,6 +104,31 @@ def video_figures(frames: int) -> Figures:
         return measured("video_figures", folder, str(frames))
 
 
+def measure_axes(plan: Plan, kept: Kept, root: str) -> Found:
+    def figures(point: Point) -> Figures:
+        return measured("fit_figures", str(point.images), root, *point.overrides)
+
+    return {
+        axis: {value: kept(f"{axis} {value}", partial(figures, point)) for value, point in points.items()}
+        for axis, points in plan.axes.items()
+    }
+
+
+def measure_campus(plan: Plan, kept: Kept, root: str, fits: Mapping[str, Figures]) -> dict[str, Campus]:
+    """What the plan past this machine is reckoned from, by model."""
+    start = kept("start", partial(seconds_to_first_batch, (root,)))
+    video = kept("video", partial(video_figures, plan.frames))
+    campus = {}
+    for name, counts in plan.merges.items():
+        overrides = (root, *CAMPUS[name], *square(256))
+        merges = {
+            shards: kept(f"merge {name} {shards}", partial(merge_figures, shards, plan.images_each, *overrides))
+            for shards in counts
+        }
+        campus[name] = Campus(fits[name], video, start, merges, plan.images_each)
+    return campus
+
+
 def main() -> None:
     parser = argparse.ArgumentParser("python -m experiments.benchmark.scaling", description=__doc__)
     parser.add_argument("--write", metavar="FILE", nargs="?", type=Path, const=PAGE, help="by default SCALING.md")
@@ -113,33 +139,8 @@ def main() -> None:
     plan, kept = QUICK if arguments.quick else FULL, Kept(arguments.keep, arguments.minutes)
     with TemporaryDirectory() as folder:
         generate(Synthetic(folder, "board").root / "board", "board", 0, plan.drawn, test_good=1, per_kind=1)
-        root = f"dataset.root={folder}"
-        found = {
-            axis: {
-                value: kept(
-                    f"{axis} {value}", partial(measured, "fit_figures", str(point.images), root, *point.overrides)
-                )
-                for value, point in points.items()
-            }
-            for axis, points in plan.axes.items()
-        }
-        video = kept("video", partial(video_figures, plan.frames))
-        campus = {
-            name: Campus(
-                found["campus"][name],
-                video,
-                {
-                    shards: kept(
-                        f"merge {name} {shards}",
-                        partial(merge_figures, shards, plan.images_each, root, *CAMPUS[name], *square(256)),
-                    )
-                    for shards in counts
-                },
-                plan.images_each,
-            )
-            for name, counts in plan.merges.items()
-            if name in found["campus"]
-        }
+        found = measure_axes(plan, kept, f"dataset.root={folder}")
+        campus = measure_campus(plan, kept, f"dataset.root={folder}", found["campus"])
     if arguments.write:
         picture = arguments.write.with_name(arguments.write.stem.lower() + ".png")
         draw(found, picture)

@@ -31,9 +31,9 @@ Each line is a fit in a process of its own, with random weights. The peak of mem
 neither statistics nor whitening: libraries, network, activations of a batch of 32. Times of steps are medians of three,
 in batches of 32; the factorisation is once a fit; `head` is distance, map and score, in a batch and for one image.
 
-The memory of a fit is 4 sum P_l d_l D_l bytes of statistics, as much of whitening, and the rest: P_l the positions of
-a level, d_l its own channels, D_l all up to it. Nothing of it depends on the number of images. Update and head take
-time in proportion to the same sum, the factorisation to sum P_l d_l D_l^2.
+The memory of a fit is 4 sum P_l d_l D_l bytes of scatter, as much of whitening, 8 sum P_l D_l of means, and the rest:
+P_l the positions of a level, d_l its own channels, D_l all up to it. Nothing of it depends on the number of images.
+Update and head take time in proportion to the same sum, the factorisation to sum P_l d_l D_l^2.
 
 ![Time and memory]({picture})
 
@@ -46,7 +46,7 @@ COLUMNS = {
     "statistics": ("statistics, GB", "statistics", ".3f"),
     "whitening": ("whitening, GB", "whitening", ".3f"),
     "rest": ("rest, GB", "rest", ".2f"),
-    "backbone": ("network, ms/image", "backbone", ".1f"),
+    "backbone": ("backbone, ms/image", "backbone", ".1f"),
     "update": ("update, ms/image", "update", ".2f"),
     "factorisation": ("factorisation, s", "factorisation", ".2f"),
     "head": ("head, ms/image", "head", ".2f"),
@@ -109,7 +109,7 @@ def _times(axes: Axes, axis: str, points: Mapping[str, Figures]) -> None:
 
 COLOURS = ("#999999", "#0072B2", "#D55E00", "#009E73")
 TIMES = {
-    "backbone": "network (ms/image)",
+    "backbone": "backbone (ms/image)",
     "update": "update (ms/image)",
     "factorisation": "factorisation (ms)",
     "head": "head (ms/image)",

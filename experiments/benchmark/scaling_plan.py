@@ -28,8 +28,9 @@ merge: {merges} checkpoints whose ledgers hold {ledger} images each were merged.
 1. **Extraction** is the serial part: one process decodes all videos before the first shard starts, so that no two write
    the same frame. It needs the disk that all nodes see for v N.
 2. **Shards** need no network between them and no common start: each reads every S-th frame and writes one checkpoint.
-   More shards divide the time until factorisation and start-up, n-independent, are what is left; the memory of a job
-   stays. A job that is killed loses at most {save_every} batches; for that it rewrites its statistics.
+   More shards divide the time until start and factorisation are what is left; the memory of a job stays. A job that is
+   killed loses at most {save_every} batches; for that it rewrites its statistics. Ask SLURM for one GB more than
+   the memory.
 3. **Merging** adds one state at a time to the first, then factorises once. Its time and its reading grow with S, its
    memory does not: two models.
 """
@@ -41,12 +42,14 @@ class Campus(NamedTuple):
     Attributes:
         fit: of 256-pixel images, see :func:`experiments.benchmark.scaling_point.fit_figures`.
         video: extraction and loading of frames.
+        start: seconds from the start of ``padim-train`` to its first batch.
         merges: by the number of shards.
         ledger: images in the ledger of each of these shards.
     """
 
     fit: Figures
     video: Figures
+    start: float
     merges: Mapping[int, Figures]
     ledger: int
 
@@ -54,10 +57,11 @@ class Campus(NamedTuple):
         """Symbol and meaning -> figure."""
         fit, video, (few, many) = self.fit, self.video, (self.merges[shards] for shards in sorted(self.merges))
         return {
+            ("s", "start of a job, to its first batch"): f"{self.start:.1f} s",
             ("x", "extraction of a frame: decoding, JPEG"): f"{video['extraction']:.1f} ms",
             ("v", "size of a frame on disk (generated, noisy frames)"): f"{video['kilobytes']:.0f} kB",
             ("l", "loading a frame: JPEG, resizing, hash"): f"{video['loading']:.1f} ms",
-            ("b", "network"): f"{fit['backbone']:.1f} ms",
+            ("b", "backbone"): f"{fit['backbone']:.1f} ms",
             ("u", "update"): f"{fit['update']:.1f} ms",
             ("F", "factorisation"): f"{fit['factorisation']:.2f} s",
             ("M0", "memory of a fit beside statistics and whitening"): f"{self.rest:.2f} GB",
@@ -86,7 +90,8 @@ class Campus(NamedTuple):
         """Step and formula -> figure."""
         each, fit = FRAMES / SHARDS, self.fit
         of_image = self.video["loading"] + fit["backbone"] + fit["update"]
-        shard = each * of_image / 1000 + fit["factorisation"]
+        constant = self.start + fit["factorisation"]
+        shard = constant + each * of_image / 1000
         saved = each // (BATCH * SAVE_EVERY) * fit["statistics"]
         checkpoint = fit["statistics"] + fit["whitening"] + fit["network"] + each * self.entry
         merge = self.merge_rest + SHARDS * self.per_shard
@@ -96,7 +101,7 @@ class Campus(NamedTuple):
         return {
             ("extraction, time", "N x"): minutes(extraction),
             ("extraction, disk", "N v"): f"{frames:.0f} GB",
-            ("a shard, time", "n (l + b + u) + F"): minutes(shard),
+            ("a shard, time", "s + n (l + b + u) + F"): minutes(shard),
             ("a shard, memory", "M0 + m + w"): f"{fit['peak']:.2f} GB",
             ("a shard, read over the network", "n v"): f"{frames / SHARDS:.1f} GB",
             ("a shard, written", "C + m floor(n / 1600); C = m + w + network + n e"): f"{checkpoint + saved:.2f} GB",
@@ -105,11 +110,11 @@ class Campus(NamedTuple):
             ("merge, memory", "P; of each further shard, its ledger alone"): f"{self.merge_peak:.2f} GB",
             ("merge, read and written", "S C + C + (N - n) e"): f"{SHARDS * checkpoint + merged:.2f} GB",
             (
-                "network in all",
+                "traffic in all",
                 "N v (written, then read) + the above",
             ): f"{self.traffic(frames, checkpoint, saved):.0f} GB",
-            ("all, S jobs at once", "N x + n (l + b + u) + F + A + S a"): minutes(extraction + shard + merge),
-            ("fit alone in one job instead", "N (l + b + u) + F"): minutes(FRAMES * of_image / 1000),
+            ("all, S jobs at once", "N x + s + n (l + b + u) + F + A + S a"): minutes(extraction + shard + merge),
+            ("fit alone in one job instead", "s + N (l + b + u) + F"): minutes(constant + FRAMES * of_image / 1000),
         }
 
     @property

@@ -95,7 +95,8 @@ def draw(soak: Soak, path: Path) -> None:
     figure = Figure(figsize=(6, 2.8), layout="constrained")
     axes = figure.subplots()
     axes.plot([s.images for s in soak.samples], [s.megabytes for s in soak.samples], color="#0072B2", linewidth=1.2)
-    axes.set(xlabel="images on record", ylabel="resident memory (MB)", ylim=(0, None), xlim=(0, soak.images))
+    top = 1.15 * max(s.megabytes for s in soak.samples)
+    axes.set(xlabel="images on record", ylabel="resident memory (MB)", ylim=(0, top), xlim=(0, soak.images))
     axes.grid(alpha=0.3)
     figure.savefig(path, dpi=110)
 
