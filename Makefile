@@ -40,6 +40,7 @@ types: install ## Static types
 bench: install ## Measure speed and memory, write experiments/benchmark/RESULTS.md; MVTEC=DIR uses real images
 	$(BIN)/python -m experiments.benchmark --write $(if $(MVTEC),--mvtec $(MVTEC))
 
+bench-scaling soak bench-peers: export OMP_WAIT_POLICY = passive
 bench-scaling: install ## Measure time and memory against size, write experiments/benchmark/SCALING.md
 	$(BIN)/python -m experiments.benchmark.scaling --write
 

@@ -7,7 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from experiments.benchmark.timing import others_seconds
 from padim.checkpoint import whole
+
+OTHERS = "seconds of other processes, and in all"
 
 
 class Kept:
@@ -31,8 +34,17 @@ class Kept:
         if name not in self.made:
             if time.perf_counter() - self.start > 60 * self.minutes:
                 raise SystemExit(f"{self.minutes:g} minutes are over; the same command goes on from {self.path}")
+            start, others = time.perf_counter(), others_seconds()
             self.made[name] = json.loads(json.dumps(measure()))  # as it will be read
+            spent = (others_seconds() - others, time.perf_counter() - start)
+            self.made[OTHERS] = [sum(pair) for pair in zip(self.made.get(OTHERS, (0, 0)), spent, strict=True)]
             print(f"{name}: {self.made[name]}", flush=True)
             with whole(self.path) as part:
                 part.write_text(json.dumps(self.made, indent=1))
         return self.made[name]
+
+    @property
+    def others(self) -> float:
+        """Cores that other processes used meanwhile."""
+        used, taken = self.made[OTHERS]
+        return used / taken

@@ -41,7 +41,7 @@ class Plan(NamedTuple):
     repetitions: int
 
 
-FULL = Plan(("R18-Rd100", "WR50-Rd550"), (50, 200, 800), (100, 5), 3)
+FULL = Plan(("R18-Rd100", "WR50-Rd550"), (50, 200, 800), (100, 5), 2)
 QUICK = Plan(("R18-Rd100",), (4,), (4, 1), 1)
 
 
@@ -150,7 +150,7 @@ def main() -> None:
             rows.append(row)
     disagreements = {name: kept.made[f"{name} scoring"]["disagreement"] for name in plan.models}
     if arguments.write:
-        arguments.write.write_text(page(rows, disagreements))
+        arguments.write.write_text(page(rows, disagreements, kept.others))
     kept.path.unlink()  # the next run measures anew
     shutil.rmtree(folder)
 

@@ -23,11 +23,12 @@ Written by `make bench-peers` on {date}; do not edit, run it again.
 {machine}
 
 Both sides have the same network with the same random weights, the same drawn channels, the same images of 224 pixels
-and the same threads, and take turns within one run. A fit is normalisation, network, statistics and factorisation (or
-inversion) of N decoded images in batches of 32, in a process of its own, whose peak of memory is given; imports are not
-in its seconds. Of anomalib it is the torch model alone, without its engine. The Mahalanobis stage goes from what each
-side calls its features (padim: the feature maps; anomalib: the replicated and joined embedding) to the anomaly map.
-Figures are medians, ratios the medians of the ratios of turns.
+and the same threads (`OMP_WAIT_POLICY=passive`: waiting ones sleep), and take turns within one run. A fit is
+normalisation, network, statistics and factorisation (or inversion) of N decoded images in batches of 32, in a process
+of its own, whose peak of memory is given; imports are not in its seconds. Of anomalib it is the torch model alone,
+without its engine. The Mahalanobis stage goes from what each side calls its features (padim: the feature maps;
+anomalib: the replicated and joined embedding) to the anomaly map. Figures are medians, ratios the medians of the ratios
+of turns. Meanwhile other processes used {others:.2f} cores.
 
 {table}
 
@@ -79,16 +80,18 @@ class Comparison:
         return "met" if self.ratio >= self.wanted else f"**missed by {self.wanted - self.ratio:.1f}**"
 
 
-def page(rows: Sequence[Comparison], disagreements: Mapping[str, float]) -> str:
+def page(rows: Sequence[Comparison], disagreements: Mapping[str, float], others: float) -> str:
     """The table with what it takes to judge it, and the notes.
 
     Args:
         disagreements: largest relative difference of the distances of both, by model.
+        others: cores that other processes used meanwhile.
     """
     return PAGE.format(
         date=datetime.date.today(),
         machine=machine(PACKAGES),
         table="\n".join([HEADER, *map(str, rows)]),
         disagreements=" and ".join(f"{value:.0e} ({name})" for name, value in disagreements.items()),
+        others=others,
         notes=NOTES.read_text() if NOTES.is_file() else "",
     )

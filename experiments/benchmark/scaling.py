@@ -144,7 +144,7 @@ def main() -> None:
     if arguments.write:
         picture = arguments.write.with_name(arguments.write.stem.lower() + ".png")
         draw(found, picture)
-        arguments.write.write_text(page(found, campus, picture.name))
+        arguments.write.write_text(page(found, campus, picture.name, kept.others))
     kept.path.unlink()  # the next run measures anew
 
 
