@@ -1,10 +1,14 @@
 """ONNX: one file for onnxruntime and its like, written and read."""
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+# Unless this is set before, onnxruntime from 1.29 on numbers the machine and tells Microsoft of models that it runs.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import onnx
 import onnxruntime  # type: ignore[import-untyped]

@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import subprocess
 import sys
 import zipfile
 from dataclasses import replace
@@ -236,3 +237,11 @@ def test_a_graph_that_fails_is_named(files: Path, tmp_path: Path) -> None:
     predictor = load_predictor(path)
     with pytest.raises(ValueError, match=r"the graph of .*vast\.onnx fails"):
         predictor.predict(torch.zeros(1, 3, *predictor.facts.image_size, dtype=torch.uint8))
+
+
+def test_onnxruntime_reports_nothing_about_a_model(files: Path, tmp_path: Path) -> None:
+    """It sends from the files that it keeps for it in the home folder: there are none."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("CI", "ORT_", "XDG_", "GITHUB_"))}
+    code = f"from padim.export.predictor import load_predictor; load_predictor({str(files / 'model.onnx')!r})"
+    subprocess.run([sys.executable, "-c", code], check=True, env=kept | {"HOME": str(tmp_path)})
+    assert not [path for path in tmp_path.rglob("*") if "onnxruntime" in path.name or "Microsoft" in path.name]
