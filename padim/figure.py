@@ -7,20 +7,21 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from padim.data.samples import Batch, ImageDataset
+from padim.evaluation import Tested
 from padim.method import Method
 
 
-def draw_extremes(module: Method, dataset: ImageDataset, scores: dict[int, float], path: Path, rows: int = 3) -> None:
+def draw_extremes(module: Method, dataset: ImageDataset, tested: Tested, path: Path, rows: int = 3) -> None:
     """Image, ground truth, anomaly map and level maps of the highest and of the lowest scores.
 
     Args:
         module: fitted.
         dataset: of the test images.
-        scores: of each image, by its index in the data set.
+        tested: their scores, and the shares of the levels.
         path: of the PNG to write.
         rows: images of each sort.
     """
-    ranking = sorted(scores, key=lambda index: -scores[index])
+    ranking = sorted(tested.scores, key=lambda index: -tested.scores[index])
     chosen = list(dict.fromkeys(ranking[:rows] + ranking[-rows:]))
     batch = [dataset[index] for index in chosen]
     anomaly_maps, level_maps = _explain(module, batch)
@@ -38,10 +39,12 @@ def draw_extremes(module: Method, dataset: ImageDataset, scores: dict[int, float
         row[1].imshow(item.mask.numpy(), cmap="gray", vmin=0, vmax=1)
         for axis, values in zip(row[2:], [anomaly_map, *levels], strict=True):
             axis.imshow(values.numpy(), cmap="inferno", vmin=0, vmax=highest)
+        for axis, share in zip(row[3:], tested.shares[index], strict=True):
+            axis.text(0.04, 0.94, f"{share:.0%}", color="white", fontsize=9, va="top", transform=axis.transAxes)
         if not item.mask_known:
             row[1].text(0.5, 0.5, "unknown", color="white", ha="center", va="center", transform=row[1].transAxes)
         name = f"{sample.kind}/{sample.path.stem}".encode(errors="backslashreplace").decode()  # need not be Unicode
-        row[0].set_ylabel(f"{name}\nscore {scores[index]:.4g}", fontsize=8, parse_math=False)
+        row[0].set_ylabel(f"{name}\nscore {tested.scores[index]:.4g}", fontsize=8, parse_math=False)
     for axis, title in zip(axes[0], titles, strict=True):
         axis.set_title(title, fontsize=9)
     for axis in axes.flat:

@@ -72,7 +72,7 @@ def test_and_report(
     write_csv(Kind._fields, kinds, output_dir / "kinds.csv")
     picture = output_dir / "extremes.png"
     if tested.scores:
-        draw_extremes(module, data.test_set, tested.scores, picture)
+        draw_extremes(module, data.test_set, tested, picture)
     draw_page(trainer, module, data, output_dir, tested, metrics, kinds)
     log_test(trainer.loggers, facts, kinds, tested.curves, picture)
     print(_table(metrics, output_dir), *explain(tested.unmeasured), sep="\n", flush=True)

@@ -48,12 +48,19 @@ def heated(picture: Image.Image, seen: Map, placement: Placement, scale: Scale) 
         above = levels.point([0] * 128 + [255] * 128)
         across, down = (ImageChops.difference(above, ImageChops.offset(above, *step)) for step in ((1, 0), (0, 1)))
         drawn.paste(OUTLINE, mask=ImageChops.lighter(across, down))
-    if placement.is_cropped:
-        left, top, right, bottom = map(round, scaled(placement.window, picture, placement))
-        whole, drawn = drawn, hatched(picture)
-        drawn.paste(whole.crop((left, top, right, bottom)), (left, top))
+    drawn = windowed(drawn, picture, placement)
     ImageDraw.Draw(drawn).rectangle((0, 0, size[1] - 1, size[0] - 1), outline=FRAME)
     return drawn
+
+
+def windowed(drawn: Image.Image, plain: Image.Image, placement: Placement) -> Image.Image:
+    """What is drawn where the model sees, and the plain picture of the same size, hatched, where it does not."""
+    if not placement.is_cropped:
+        return drawn
+    left, top, right, bottom = map(round, scaled(placement.window, plain, placement))
+    outside = hatched(plain)
+    outside.paste(drawn.crop((left, top, right, bottom)), (left, top))
+    return outside
 
 
 def hatched(picture: Image.Image) -> Image.Image:

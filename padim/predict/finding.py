@@ -23,12 +23,14 @@ class Finding(NamedTuple):
     Attributes:
         record: plain values; see :func:`record_of`.
         seen: anomaly map of what the model sees of the image, on its own grid.
+        level_maps: (L, h, w) the parts that add up to it, coarse first.
         placement: of that in the image.
         picture: the image, where pictures were asked for.
     """
 
     record: dict[str, Any]
     seen: Map
+    level_maps: Map
     placement: Placement
     picture: Image.Image | None
 
@@ -66,11 +68,11 @@ def _found(
     item: Item, score: float, anomaly_map: Map, level_maps: Map, facts: Facts, decision: Decision
 ) -> Finding | Broken:
     place = item.placement
-    seen = place.seen(anomaly_map)  # padding counts nowhere
-    record = record_of(item, None if facts.peak else score, seen, place.seen(level_maps), facts.levels, decision)
+    seen, parts = place.seen(anomaly_map), place.seen(level_maps)  # padding counts nowhere
+    record = record_of(item, None if facts.peak else score, seen, parts, facts.levels, decision)
     if not math.isfinite(record["score"]):
         return Broken(item.path, f"its score is {record['score']}: the model or its weights are broken")
-    return Finding(record, seen, place, item.picture)
+    return Finding(record, seen, parts, place, item.picture)
 
 
 def record_of(

@@ -1,4 +1,4 @@
-"""The picture of a prediction: the image under its anomaly map, and what was decided."""
+"""The picture of a prediction: the image under its anomaly map, what was decided, and what the levels contribute."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -6,14 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from padim.data.listing import printable
-from padim.predict.colours import Scale, boxed, colour_bar, hatched, heated
+from padim.predict.colours import Scale, boxed, colour_bar, coloured, hatched, heated, windowed
 from padim.predict.finding import Finding
 
 INK, MARGIN, LINE, BAR = (30, 30, 30), 8, 20, 12
-NARROWEST = 512
+NARROWEST, TALLEST = 512, 130
+"""Pixels: of a picture's width, and of a level map's height in it."""
 VERDICTS = {True: ("ALARM", (200, 30, 30)), False: ("normal", (30, 130, 60)), None: ("no threshold", (110, 110, 110))}
 
 
@@ -34,14 +36,36 @@ def overlay(finding: Finding, scale: Scale) -> Image.Image:
 
 
 def framed(overlaid: Image.Image, finding: Finding, name: str, scale: Scale) -> Image.Image:
-    """An overlay with what is known of the image above, and the colours below."""
+    """An overlay with what is known of the image above, and the colours and the level maps below."""
     width = max(overlaid.width, NARROWEST)
-    head, foot = 3 * LINE + 2 * MARGIN, BAR + LINE + 2 * MARGIN
-    canvas = Image.new("RGB", (width, head + overlaid.height + foot), "white")
+    head, foot, strip = 2 * LINE + 2 * MARGIN, BAR + LINE + 2 * MARGIN, level_strip(overlaid, finding, width)
+    canvas = Image.new("RGB", (width, head + overlaid.height + foot + strip.height), "white")
     canvas.paste(overlaid, ((width - overlaid.width) // 2, head))
     _head(canvas, finding.record, name)
     _foot(canvas, head + overlaid.height + MARGIN, scale, finding.placement.is_cropped)
+    canvas.paste(strip, (0, head + overlaid.height + foot))
     return canvas
+
+
+def level_strip(overlaid: Image.Image, finding: Finding, width: int) -> Image.Image:
+    """The level maps side by side, placed as the overlay, with their shares of the peak; empty where there are none."""
+    shares, highest = finding.record["shares"], float(finding.seen.max())
+    if not shares:
+        return Image.new("RGB", (width, 0))
+    room = (width - MARGIN) // len(shares) - MARGIN
+    factor = min(room / overlaid.width, TALLEST / overlaid.height)
+    across, down = (max(1, round(factor * side)) for side in overlaid.size)
+    strip = Image.new("RGB", (width, 2 * LINE + down + MARGIN), "white")
+    draw = ImageDraw.Draw(strip)
+    title = "the levels: share of the peak, and map, in colours from 0 to the peak"
+    draw.text((MARGIN, 0), shortened(title, width - 2 * MARGIN, font(11)), INK, font(11))
+    for index, (level_map, (level, share)) in enumerate(zip(finding.level_maps, shares.items(), strict=True)):
+        left = MARGIN + index * (room + MARGIN)
+        heat = (255 * (level_map / (highest or 1)).clip(0, 1)).astype(np.uint8)
+        part = coloured(Image.fromarray(finding.placement.full(heat, (down, across))))
+        strip.paste(windowed(part, Image.new("RGB", part.size, "white"), finding.placement), (left, LINE))
+        draw.text((left, LINE + down + 4), shortened(f"{share:.0%} {level}", room, font(11)), INK, font(11))
+    return strip
 
 
 def verdict(draw: ImageDraw.ImageDraw, place: tuple[int, int], alarm: bool | None, size: int = 13) -> int:
@@ -70,14 +94,12 @@ def shortened(text: str, width: float, used: ImageFont.FreeTypeFont) -> str:
 
 
 def _head(canvas: Image.Image, record: Mapping[str, Any], name: str) -> None:
-    draw, room = ImageDraw.Draw(canvas), canvas.width - 2 * MARGIN
+    draw = ImageDraw.Draw(canvas)
     end = verdict(draw, (MARGIN, MARGIN), record["alarm"]) + MARGIN
     draw.text((end, MARGIN), shortened(name, canvas.width - MARGIN - end, font(13, True)), INK, font(13, True))
     found = len(record["regions"])
     regions = "" if record["alarm"] is None else f"   {found} region{'' if found == 1 else 's'} above the threshold"
     draw.text((MARGIN, MARGIN + LINE + 2), numbers(record) + regions, INK, font(13))
-    shares = "   ".join(f"{level} {share:.0%}" for level, share in record["shares"].items())
-    draw.text((MARGIN, MARGIN + 2 * LINE + 2), shortened(f"due to   {shares}", room, font(13)), INK, font(13))
 
 
 def _foot(canvas: Image.Image, top: int, scale: Scale, cropped: bool) -> None:

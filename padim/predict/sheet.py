@@ -11,7 +11,8 @@ from padim.predict.decision import Decision
 from padim.predict.overlay import BAR, INK, MARGIN, font, numbers, shortened, verdict
 
 COLUMNS, PAGE, PAGES = 6, 24, 4
-CELL, CAPTION = 280, 44
+CELL, CAPTION = 280, 62
+PALE = (90, 90, 90)
 _HATCHED = "hatched: not seen by the model"
 
 
@@ -81,7 +82,13 @@ def draw_sheet(thumbnails: Sequence[Thumbnail], title: str, decision: Decision) 
         draw.text((end + 6, top + CELL + 5), numbers(one.record), INK, font(11))
         name = shortened(one.name, CELL, font(11))
         draw.text((left, top + CELL + 24), name, INK, font(11))
+        draw.text((left, top + CELL + 42), shortened(shares(one.record), CELL, font(11)), PALE, font(11))
     return sheet
+
+
+def shares(record: Mapping[str, Any]) -> str:
+    """What each level contributes at the peak."""
+    return "   ".join(f"{share:.0%} {level}" for level, share in record["shares"].items())
 
 
 def _explain(sheet: Image.Image, scale: Scale) -> None:

@@ -239,10 +239,13 @@ def test_pictures_of_odd_shapes(predicted: Callable[..., list[str]], folder: Pat
     for name in shapes:
         with Image.open(folder.parent / "out" / "overlays" / f"{name}.jpg") as picture:
             sizes[name] = picture.size
-    frame = 124  # above and below
+    frame, strip = (
+        104,
+        48,
+    )  # above and below; around the level maps, which are 130 pixels high or as wide as there is room
     assert sizes == {
-        "tall.png": (512, 900 + frame),
-        "wide.png": (1024, 2 + frame),
-        "dot.png": (512, 512 + frame),
-        "large.jpg": (887, 1024 + frame),
+        "tall.png": (512, 900 + frame + strip + 130),
+        "wide.png": (1024, 2 + frame + strip + 1),
+        "dot.png": (512, 512 + frame + strip + 130),
+        "large.jpg": (887, 1024 + frame + strip + 130),
     }
