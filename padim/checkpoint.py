@@ -2,12 +2,13 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
+import pytorch_lightning
 import torch
 from lightning_fabric.plugins import TorchCheckpointIO
 
@@ -101,10 +102,14 @@ def load_module(path: str | Path) -> PaDiMModule:
     return restore(checkpoint, path, PaDiMModule)
 
 
-def save_changed(module: PaDiMModule, source: str | Path, path: str | Path) -> None:
-    """Write a module whose images have changed; all else is as in the checkpoint that it came from."""
-    checkpoint = read_checkpoint(source)
-    checkpoint["state_dict"] = module.state_dict()
+def save_changed(module: PaDiMModule, path: str | Path) -> None:
+    """Write a module whose images have changed, as Lightning does."""
+    checkpoint = {
+        "pytorch-lightning_version": pytorch_lightning.__version__,
+        "state_dict": module.state_dict(),
+        "hparams_name": "kwargs",
+        "hyper_parameters": dict(cast(Mapping[str, Any], module.hparams)),
+    }
     module.on_save_checkpoint(checkpoint)
     AtomicCheckpointIO().save_checkpoint(checkpoint, path)
 

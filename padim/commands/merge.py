@@ -6,6 +6,7 @@ from pathlib import Path
 
 from padim.checkpoint import load_module, save_changed
 from padim.commands.evaluate import PREPROCESSING
+from padim.commands.update import checkpoint_name
 from padim.module import PaDiMModule
 
 
@@ -15,7 +16,7 @@ def main() -> None:
         merged = merge(arguments.checkpoints)
     except (OSError, RuntimeError, TypeError, ValueError) as error:
         raise SystemExit(f"padim-merge: {error}") from None
-    save_changed(merged, arguments.checkpoints[0], arguments.output)
+    save_changed(merged, arguments.output)
     print(f"{len(merged.images)} images of {len(arguments.checkpoints)} models are in {arguments.output}")
 
 
@@ -44,7 +45,9 @@ def join(merged: PaDiMModule, other: PaDiMModule) -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser("padim-merge", description=__doc__)
     parser.add_argument("checkpoints", metavar="CKPT", nargs="+", type=Path, help="padim.ckpt of padim-train")
-    parser.add_argument("--output", metavar="CKPT", type=Path, default=Path("merged.ckpt"), help="default: %(default)s")
+    parser.add_argument(
+        "--output", metavar="CKPT", type=checkpoint_name, default=Path("merged.ckpt"), help="default: %(default)s"
+    )
     return parser.parse_args()
 
 

@@ -17,6 +17,7 @@ from padim.data.decoding import read_content
 from padim.data.listing import list_images
 from padim.data.samples import Batch, ImageDataset, Sample
 from padim.evaluation import scores_of
+from padim.export.state import load_safetensors
 from padim.ledger import Entry, require_different, require_disjoint, require_inside
 from padim.module import PaDiMModule
 
@@ -24,7 +25,7 @@ from padim.module import PaDiMModule
 def main() -> None:
     arguments = _arguments()
     try:
-        module = load_module(arguments.checkpoint)
+        module = load(arguments.model)
         added, removed = entries(arguments.add), entries(arguments.remove)
         require_different(added)
         require_disjoint(module.images, added)
@@ -38,8 +39,13 @@ def main() -> None:
             module.calibration = calibrated(module, arguments.calibrate, arguments.alpha)
     except (OSError, RuntimeError, ValueError) as error:
         raise SystemExit(f"padim-update: {error}") from None
-    save_changed(module, arguments.checkpoint, arguments.output)
+    save_changed(module, arguments.output)
     print(_summary(module, added, removed, arguments.output))
+
+
+def load(path: Path) -> PaDiMModule:
+    """A fitted module with its statistics, of padim-train or of padim-export --statistics."""
+    return load_safetensors(path) if path.suffix == ".safetensors" else load_module(path)
 
 
 def entries(images: Sequence[Path]) -> list[Entry]:
@@ -84,15 +90,23 @@ def _summary(module: PaDiMModule, added: Sequence[Entry], removed: Sequence[Entr
     return "\n".join(lines)
 
 
+def checkpoint_name(text: str) -> Path:
+    """By its suffix padim-predict knows a file."""
+    if not text.endswith(".ckpt"):
+        raise argparse.ArgumentTypeError(f"{text} is to be a checkpoint; give a name that ends in .ckpt")
+    return Path(text)
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser("padim-update", description=__doc__)
-    parser.add_argument("checkpoint", metavar="CKPT", type=Path, help="padim.ckpt of padim-train")
+    of = "padim.ckpt of padim-train, or .safetensors of padim-export --statistics"
+    parser.add_argument("model", metavar="MODEL", type=Path, help=of)
     what = {"add": "normal images to add", "remove": "images to take out", "calibrate": "normal images for a threshold"}
     for name, help_text in what.items():
         parser.add_argument(f"--{name}", metavar="IMAGES", nargs="+", default=[], help=f"{help_text}: files, folders")
     parser.add_argument("--alpha", type=float, default=0.05, help="false-alarm rate of --calibrate, %(default)s")
     parser.add_argument(
-        "--output", metavar="CKPT", type=Path, default=Path("updated.ckpt"), help="default: %(default)s"
+        "--output", metavar="CKPT", type=checkpoint_name, default=Path("updated.ckpt"), help="default: %(default)s"
     )
     arguments = parser.parse_args()
     if not (arguments.add or arguments.remove or arguments.calibrate):

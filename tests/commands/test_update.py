@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from padim.checkpoint import load_module, read_checkpoint
-from padim.commands import train, update
+from padim.commands import export, train, update
+from padim.module import PaDiMModule
 from tests.commands.model_files import refused, written
 from tests.commands.test_run import TINY, run
 from tests.drawn import draw
@@ -56,6 +57,30 @@ def assert_same_model(ours: Path, theirs: Path, bound: float = 1e-5) -> None:
 def test_a_and_then_b_is_both(model: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     both = fit(photos / "both", tmp_path / "both")
     assert_same_model(written(monkeypatch, update.main, tmp_path / "new.ckpt", model, "--add", photos / "b"), both)
+
+
+def test_an_exported_state_is_updated_as_its_checkpoint(
+    model: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That --statistics keeps what padim-update needs was said, and padim-update took checkpoints alone."""
+    kept = written(monkeypatch, export.main, tmp_path / "a.safetensors", model, "--format=safetensors", "--statistics")
+    new, expected = (
+        written(monkeypatch, update.main, tmp_path / f"{i}.ckpt", one, "--add", photos / "b")
+        for i, one in enumerate((kept, model))
+    )
+    assert_same_model(new, expected, bound=0)
+    assert len(PaDiMModule.load_from_checkpoint(new, map_location="cpu", weights_only=True).images) == 12
+    bare = written(monkeypatch, export.main, tmp_path / "bare.safetensors", model, "--format=safetensors")
+    said = refused(monkeypatch, update.main, tmp_path / "new.ckpt", bare, "--add", photos / "b")
+    assert "has overwritten its statistics" in said
+
+
+def test_what_is_written_has_the_name_of_a_checkpoint(
+    model: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """padim-predict took the file for what its suffix says."""
+    assert refused(monkeypatch, update.main, tmp_path / "new.safetensors", model, "--add", photos / "b") == "2"
+    assert "give a name that ends in .ckpt" in capsys.readouterr().err
 
 
 def test_what_joins_can_leave_again(
