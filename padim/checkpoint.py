@@ -1,9 +1,11 @@
 """Checkpoints: written whole or not at all, read without running code."""
 
 import os
+import platform
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from glob import escape
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -49,10 +51,16 @@ def named(path: Path) -> Iterator[None]:
 
 @contextmanager
 def whole(path: str | Path) -> Iterator[Path]:
-    """A file to write, beside the target: renamed to it at the end, or, where something is raised, removed."""
-    target = Path(path)
+    """A file to write, beside the target: renamed to it at the end, or, where something is raised, removed.
+
+    What a process that was killed has left of it, on this host, is removed as well: a model of it may be large.
+    """
+    target, host = Path(path), f".{platform.node()}-"
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
+    part = target.with_name(f".{target.stem}{host}{os.getpid()}.part{target.suffix}")
+    for other in target.parent.glob(f".{escape(target.stem + host)}*.part{escape(target.suffix)}"):
+        if not _is_running(other.name.removeprefix(f".{target.stem}{host}").partition(".")[0]):
+            other.unlink(missing_ok=True)
     try:
         with named(target):
             yield part
@@ -61,6 +69,17 @@ def whole(path: str | Path) -> Iterator[Path]:
             part.replace(target)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _is_running(process: str) -> bool:
+    """Whether there is a process of this number."""
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return False
+    except (OverflowError, PermissionError, ValueError):
+        pass  # of another user, or no number, and so no file of ours
+    return True
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
