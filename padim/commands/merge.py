@@ -14,9 +14,9 @@ def main() -> None:
     arguments = _arguments()
     try:
         merged = merge(arguments.checkpoints)
+        save_changed(merged, arguments.output)
     except (OSError, RuntimeError, TypeError, ValueError) as error:
         raise SystemExit(f"padim-merge: {error}") from None
-    save_changed(merged, arguments.output)
     print(f"{len(merged.images)} images of {len(arguments.checkpoints)} models are in {arguments.output}")
 
 

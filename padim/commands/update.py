@@ -37,9 +37,9 @@ def main() -> None:
             module.model.finalise()
         if arguments.calibrate:
             module.calibration = calibrated(module, arguments.calibrate, arguments.alpha)
+        save_changed(module, arguments.output)
     except (OSError, RuntimeError, ValueError) as error:
         raise SystemExit(f"padim-update: {error}") from None
-    save_changed(module, arguments.output)
     print(_summary(module, added, removed, arguments.output))
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from padim.checkpoint import load_module, read_checkpoint
-from padim.commands import export, train, update
+from padim.commands import export, merge, train, update
 from padim.module import PaDiMModule
 from tests.commands.model_files import refused, written
 from tests.commands.test_run import TINY, run
@@ -81,6 +81,16 @@ def test_what_is_written_has_the_name_of_a_checkpoint(
     """padim-predict took the file for what its suffix says."""
     assert refused(monkeypatch, update.main, tmp_path / "new.safetensors", model, "--add", photos / "b") == "2"
     assert "give a name that ends in .ckpt" in capsys.readouterr().err
+
+
+def test_where_it_cannot_be_written_is_said(
+    model: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a line, and no traceback."""
+    (tmp_path / "file").touch()
+    output = tmp_path / "file" / "new.ckpt"
+    for main, arguments in ((update.main, [model, "--add", photos / "b"]), (merge.main, [model])):
+        assert str(tmp_path / "file") in refused(monkeypatch, main, output, *arguments)
 
 
 def test_what_joins_can_leave_again(
