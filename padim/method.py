@@ -1,5 +1,6 @@
 """Lightning glue of every method: one fitted model, its threshold, its predictions and its checkpoint."""
 
+import math
 from dataclasses import asdict
 from typing import Any, ClassVar, cast
 
@@ -36,11 +37,17 @@ class Method(EvaluatedModule):
         super().__init__([self.name], self.localises, self.peak)
         self.config: dict[str, Any] = {}
         self._calibration: Calibration | None = None
+        self._calibrated = 0.0
 
     @property
     def fitted(self) -> int:
         """How many images it is fitted to."""
         return len(self.images)
+
+    @property
+    def imprint(self) -> float:
+        """What its images have left: another number after as many others, as far as images can join and leave it."""
+        return 0.0
 
     @property
     def image_size(self) -> Grid:
@@ -74,12 +81,14 @@ class Method(EvaluatedModule):
 
     @property
     def calibration(self) -> Calibration | None:
-        ours = self._calibration and self._calibration.fitted == self.fitted
-        return self._calibration if ours else None
+        if self._calibration is None or self._calibration.fitted != self.fitted:
+            return None
+        # Up to rounding, since images that joined and left again are not there any more.
+        return self._calibration if math.isclose(self._calibrated, self.imprint, rel_tol=1e-9) else None
 
     @calibration.setter
     def calibration(self, calibration: Calibration | None) -> None:
-        self._calibration = calibration
+        self._calibration, self._calibrated = calibration, self.imprint
 
     @property
     def results(self) -> dict[str, float]:

@@ -79,6 +79,12 @@ class PaDiMModule(OneEpochModule, Method):
         return self.head.count
 
     @property
+    def imprint(self) -> float:
+        """Of the mean embeddings."""
+        levels = [level for statistics in self.model.statistics for level in statistics.levels]
+        return sum(float(level.mean.square().sum()) for level in levels if level.mean is not None)
+
+    @property
     def levels(self) -> tuple[str, ...]:
         """Of each level, coarse first, the names of the network's modules that it looks at."""
         taps = self.model.backbone.taps

@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from padim.calibration import Calibration, images_needed
+from padim.export.comparison import drawn_images
+from tests.export.models import FITTED, SIZE, SMALL, fitted
 
 
 def calibration(scores: list[float], alpha: float) -> Calibration:
@@ -60,3 +62,16 @@ def test_impossible_rates(alpha: float) -> None:
 def test_an_unknown_source() -> None:
     with pytest.raises(ValueError, match=r"unknown calibration.source=guess; known are held_out, leave_one_out"):
         Calibration([1.0] * 100, 0.05, "guess", fitted=100)
+
+
+def test_as_many_other_images_void_it() -> None:
+    """A model that had exchanged images kept the threshold of those before; exchanged back, it is theirs."""
+    module, old, new = fitted(**SMALL), drawn_images(FITTED, SIZE, seed=100)[:1], drawn_images(3, SIZE, seed=1)[2:]
+    assert module.calibration
+    module.model.update(new)
+    module.model.remove(old)
+    assert module.fitted == FITTED
+    assert module.calibration is None
+    module.model.update(old)
+    module.model.remove(new)
+    assert module.calibration
