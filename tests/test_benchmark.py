@@ -12,7 +12,11 @@ from pathlib import Path
 import pytest
 
 from experiments.benchmark import stages
+from experiments.benchmark.__main__ import step_rows
+from experiments.benchmark.plan import QUICK
 from experiments.benchmark.report import Row
+from experiments.benchmark.timing import batches, composed, fit
+from padim.data.synthetic import Synthetic, generate
 
 WHOLE_TABLE = [
     "peak memory of a fit: N = 16 / N = 8",
@@ -21,13 +25,12 @@ WHOLE_TABLE = [
     "start to first batch / import of torch, timm, pytorch_lightning",
     "fit / loading and backbone, N = 8",
     "fit / loading and backbone, N = 16",
+    "waiting for images / loading and backbone, N = 8",
     "loading / backbone, batch 32",
     "update / backbone, batch 32",
     "factorisation / backbone, batch 32",
     "distance, map, score / backbone, batch 16",
-    "whole prediction / backbone, batch 16",
     "distance, map, score / backbone, batch 1",
-    "whole prediction / backbone, batch 1",
 ]
 
 
@@ -45,6 +48,19 @@ def test_every_row_comes_out(tmp_path: Path) -> None:
         assert re.search(
             rf"^\| {stage} ( \| [\d.]+( s|%)){{4}} \|$".replace("  ", " "), page.read_text(), flags=re.MULTILINE
         )
+
+
+def test_the_rows_of_a_gpu(tmp_path: Path) -> None:
+    """On the CPU, which takes the same way through the code."""
+    reader = Synthetic(tmp_path, "board")
+    generate(reader.root / reader.category, reader.category, 0, 4, 1, 1)
+    sizes = ["dataset.resize=[64,64]", "dataset.image_size=[64,64]", "reduction.dim=20"]
+    config = composed((f"dataset.root={tmp_path}", *sizes))
+    module, _ = fit(config, 32)
+    rows = list(step_rows(QUICK.models[0], module.model, batches(config, 32), gpu=True))
+    assert [row.what for row in rows if row.target is None][-4:] == [
+        f"{what} / backbone, batch {size}" for size in (32, 1) for what in ("distance, map, score", "whole prediction")
+    ]
 
 
 def test_a_missed_target_says_by_how_much() -> None:

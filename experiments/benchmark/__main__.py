@@ -13,7 +13,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from experiments.benchmark import processes
-from experiments.benchmark.plan import FULL, QUICK, Model, Plan
+from experiments.benchmark.plan import FULL, ON_GPU, QUICK, Model, Plan
 from experiments.benchmark.profiling import profile
 from experiments.benchmark.report import HEADER, Row, page
 from experiments.benchmark.timing import (
@@ -26,6 +26,7 @@ from experiments.benchmark.timing import (
     fit_against_backbone,
     others_seconds,
     repeat,
+    waiting,
 )
 from padim.data.samples import Batch
 from padim.data.synthetic import Synthetic, generate
@@ -45,7 +46,7 @@ def rows(plan: Plan, drawn: tuple[str, ...], real: tuple[str, ...]) -> Iterator[
     yield from memory_rows(plan, drawn, real)
     yield from command_rows(plan, drawn, real)
     for model in plan.models:
-        yield from model_rows(model, drawn, plan.repetitions)
+        yield from model_rows(model, drawn, plan.gpu)
 
 
 def memory_rows(plan: Plan, drawn: tuple[str, ...], real: tuple[str, ...]) -> Iterator[Row]:
@@ -72,23 +73,24 @@ def command_rows(plan: Plan, drawn: tuple[str, ...], real: tuple[str, ...]) -> I
     yield Row("start to first batch / import of torch, timm, pytorch_lightning", model.name, starts, "s", 1.15)
 
 
-def model_rows(model: Model, drawn: tuple[str, ...], repetitions: int) -> Iterator[Row]:
+def model_rows(model: Model, drawn: tuple[str, ...], gpu: bool) -> Iterator[Row]:
     config = composed((*drawn, *model.overrides))
     module, _ = fit(config, 32)  # also makes Lightning import what it imports late
+    padim = module.model.to("cuda" if gpu else "cpu")  # from where Lightning brings it back
     for images in model.fits:
-        pairs = fit_against_backbone(config, module.model, images, repetitions)
+        pairs = fit_against_backbone(config, padim, images, model.repetitions)
         what, target = f"fit / loading and backbone, N = {images}", model.fit if images == 400 else None
         yield Row(what, model.name, per_image(pairs, images), "ms per image", target)
-    yield from step_rows(model, module.model, batches(config, 32), 2 * repetitions)
+    few = model.fits[0]
+    waits = repeat(lambda: waiting(padim, batches(config, few)), model.repetitions)
+    yield Row(f"waiting for images / loading and backbone, N = {few}", model.name, waits, "s", 0.1, ".1%")
+    yield from step_rows(model, padim, batches(config, 32), gpu)
 
 
-def step_rows(model: Model, padim: PaDiM, loader: DataLoader[Batch], repetitions: int) -> Iterator[Row]:
+def step_rows(model: Model, padim: PaDiM, loader: DataLoader[Batch], gpu: bool) -> Iterator[Row]:
     """Every step on its own, on one batch of the loader or on smaller ones that add up to it."""
-    images = next(iter(loader)).image
-    device = "cuda" if torch.cuda.is_initialized() else "cpu"
-    padim.to(device)  # Lightning has brought it back from the GPU
-    images = images.to(device)
-    features = padim.features(images)
+    images = next(iter(loader)).image.to(padim.mean.device)
+    features, repetitions = padim.features(images), 2 * model.repetitions
 
     def row(what: str, step: Callable[[], object], size: int, target: float | None = None) -> Row:
         pairs = against_backbone(step, padim, images[:size], len(images) // size, repetitions)
@@ -100,11 +102,12 @@ def step_rows(model: Model, padim: PaDiM, loader: DataLoader[Batch], repetitions
     yield row("update", lambda: padim.head.update(features), len(images))
     pairs = against_backbone(padim.finalise, padim, images, 1, repetitions)
     yield Row(f"factorisation / backbone, batch {len(images)}", model.name, pairs, "s", model.finalise)
-    for size, target in model.head.items():
+    for size, target in (ON_GPU if gpu else model.head).items():
         some = [feature[:size] for feature in features]
         with torch.inference_mode():
             yield row("distance, map, score", partial(padim.head, some), size, target)
-            yield row("whole prediction", partial(padim, images[:size]), size)
+            if gpu:
+                yield row("whole prediction", partial(padim, images[:size]), size)
 
 
 def per_image(pairs: list[Pair], images: int) -> list[Pair]:
@@ -122,12 +125,12 @@ def main() -> None:
     for name in ("pytorch_lightning", "padim"):  # of random weights and of absent GPUs, once per fit
         logging.getLogger(name).setLevel(logging.ERROR)
 
-    plan = QUICK if arguments.quick else FULL
+    plan = (QUICK if arguments.quick else FULL)._replace(gpu=arguments.device == "cuda")
     start, others = time.perf_counter(), others_seconds()
     with TemporaryDirectory() as folder:
         board = Synthetic(folder, "board").root / "board"
         generate(board, "board", 0, *plan.drawn)
-        device = ("trainer=gpu",) if arguments.device == "cuda" else ()
+        device = ("trainer=gpu",) if plan.gpu else ()
         drawn = (f"dataset.root={folder}", *device)
         real = ("dataset=mvtec", f"dataset.root={arguments.mvtec}", *device) if arguments.mvtec else drawn
         table = show(rows(plan, drawn, real))

@@ -121,14 +121,14 @@ def _backbone_on_all_images(overrides: Sequence[str]) -> Callable[[], None]:
     from experiments.benchmark.timing import composed
 
     config = composed(overrides)
-    data, model = instantiate(config.data), instantiate(config.model).model
+    data, model = instantiate(config.data), instantiate(config.model).model.to(config.trainer.accelerator)
     data.setup("fit")
     data.setup("test")
     images = [batch.image for loader in (data.train_dataloader(), data.test_dataloader()) for batch in loader]
 
     def extract() -> None:
         for batch in images:
-            model.features(batch)
+            model.features(batch.to(model.mean.device))
 
     return extract
 

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -100,9 +101,19 @@ def fit_against_backbone(config: DictConfig, model: PaDiM, images: int, repetiti
 
     def extract() -> None:
         for batch in loader:
-            model.features(batch.image)
+            model.features(batch.image.to(model.mean.device))
 
     return alternate(lambda: fit(config, images)[1], lambda: seconds(extract), repetitions)
+
+
+def waiting(model: PaDiM, loader: DataLoader[Batch]) -> Pair:
+    """Seconds in which the backbone waits for images of a loader, and in all."""
+    start, busy = time.perf_counter(), 0.0
+    for batch in loader:
+        images = batch.image.to(model.mean.device)
+        busy += seconds(partial(model.features, images))
+    whole = time.perf_counter() - start
+    return whole - busy, whole
 
 
 def against_backbone(
