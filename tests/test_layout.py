@@ -32,6 +32,7 @@ LAYERS = [
         "padim.calibration",
         "padim.chi_squared",
         "padim.curves",
+        "padim.folding",
         "padim.ledger",
         "padim.precision",
         "padim.reduction",
