@@ -127,20 +127,11 @@ def main() -> None:
 
     plan = (QUICK if arguments.quick else FULL)._replace(gpu=arguments.device == "cuda")
     start, others = time.perf_counter(), others_seconds()
-    with TemporaryDirectory() as folder:
-        board = Synthetic(folder, "board").root / "board"
-        generate(board, "board", 0, *plan.drawn)
-        device = ("trainer=gpu",) if plan.gpu else ()
-        drawn = (f"dataset.root={folder}", *device)
-        real = ("dataset=mvtec", f"dataset.root={arguments.mvtec}", *device) if arguments.mvtec else drawn
-        table = show(rows(plan, drawn, real))
-        photos = f"{arguments.mvtec}/bottle/test" if arguments.mvtec else str(board / "test")
-        stages = profile(real, photos, board, device)
-        print(stages)
+    table, stages = measured(plan, arguments.mvtec)
     if arguments.write:
         options = (
             " --quick" * arguments.quick
-            + " --device cuda" * bool(device)
+            + " --device cuda" * plan.gpu
             + " --mvtec DIR" * bool(arguments.mvtec)
             + " --write"
         )
@@ -148,6 +139,24 @@ def main() -> None:
         arguments.write.write_text(
             page(table, stages, f"python -m experiments.benchmark{options}", took, (others_seconds() - others) / took)
         )
+
+
+def measured(plan: Plan, mvtec: str | None) -> tuple[list[Row], str]:
+    """The table, and that of the stages.
+
+    Args:
+        mvtec: folder of MVTec AD; None: drawn images stand for it.
+    """
+    with TemporaryDirectory() as folder:
+        board = Synthetic(folder, "board").root / "board"
+        generate(board, "board", 0, *plan.drawn)
+        device = ("trainer=gpu",) if plan.gpu else ()
+        drawn = (f"dataset.root={folder}", *device)
+        real = ("dataset=mvtec", f"dataset.root={mvtec}", *device) if mvtec else drawn
+        table = show(rows(plan, drawn, real))
+        stages = profile(real, f"{mvtec}/bottle/test" if mvtec else str(board / "test"), board, device)
+        print(stages)
+    return table, stages
 
 
 def show(rows: Iterator[Row]) -> list[Row]:
