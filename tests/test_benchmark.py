@@ -50,6 +50,7 @@ def test_every_row_comes_out(tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.slow
 def test_the_rows_of_a_gpu(tmp_path: Path) -> None:
     """On the CPU, which takes the same way through the code."""
     reader = Synthetic(tmp_path, "board")
