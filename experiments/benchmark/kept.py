@@ -13,6 +13,10 @@ from padim.checkpoint import whole
 OTHERS = "seconds of other processes, and in all"
 
 
+class TimeIsOverError(Exception):
+    """Nothing new is begun; what is there can be shown."""
+
+
 class Kept:
     """Measurements by name, in a JSON file.
 
@@ -29,11 +33,11 @@ class Kept:
         """What is kept under the name, else what ``measure`` gives: numbers, strings, lists and dictionaries.
 
         Raises:
-            SystemExit: the minutes are over.
+            TimeIsOverError: it is not there, and the minutes are over.
         """
         if name not in self.made:
             if time.perf_counter() - self.start > 60 * self.minutes:
-                raise SystemExit(f"{self.minutes:g} minutes are over; the same command goes on from {self.path}")
+                raise TimeIsOverError(f"{self.minutes:g} minutes are over; the same command goes on from {self.path}")
             start, others = time.perf_counter(), others_seconds()
             self.made[name] = json.loads(json.dumps(measure()))  # as it will be read
             spent = (others_seconds() - others, time.perf_counter() - start)

@@ -28,7 +28,7 @@ normalisation, network, statistics and factorisation (or inversion) of N decoded
 of its own, whose peak of memory is given; imports are not in its seconds. Of anomalib it is the torch model alone,
 without its engine. The Mahalanobis stage goes from what each side calls its features (padim: the feature maps;
 anomalib: the replicated and joined embedding) to the anomaly map. Figures are medians, ratios the medians of the ratios
-of turns. Meanwhile other processes used {others:.2f} cores.
+of turns. Meanwhile other processes used {others:.2f} cores.{stopped}
 
 {table}
 
@@ -65,7 +65,7 @@ class Comparison:
     def __str__(self) -> str:
         """As in HEADER."""
         ours, theirs = (median(side) for side in zip(*self.pairs, strict=True))
-        cells = [self.what, self.model, f"{ours:.3g} {self.unit}"]
+        cells = [self.what, self.model, "" if math.isnan(ours) else f"{ours:.3g} {self.unit}"]
         if math.isnan(theirs):
             return f"| {' | '.join([*cells, self.reason, '', '', '', ''])} |"
         ratios = [theirs / ours for ours, theirs in self.pairs]
@@ -80,12 +80,13 @@ class Comparison:
         return "met" if self.ratio >= self.wanted else f"**missed by {self.wanted - self.ratio:.1f}**"
 
 
-def page(rows: Sequence[Comparison], disagreements: Mapping[str, float], others: float) -> str:
+def page(rows: Sequence[Comparison], disagreements: Mapping[str, float], others: float, stopped: bool = False) -> str:
     """The table with what it takes to judge it, and the notes.
 
     Args:
         disagreements: largest relative difference of the distances of both, by model.
         others: cores that other processes used meanwhile.
+        stopped: whether rows are missing.
     """
     return PAGE.format(
         date=datetime.date.today(),
@@ -93,5 +94,6 @@ def page(rows: Sequence[Comparison], disagreements: Mapping[str, float], others:
         table="\n".join([HEADER, *map(str, rows)]),
         disagreements=" and ".join(f"{value:.0e} ({name})" for name, value in disagreements.items()),
         others=others,
+        stopped=" The run was stopped: rows are missing." if stopped else "",
         notes=NOTES.read_text() if NOTES.is_file() else "",
     )

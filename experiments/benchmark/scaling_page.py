@@ -30,7 +30,7 @@ Written by `make bench-scaling` on {date}; do not edit, run it again.
 Each line is a fit in a process of its own, with random weights. The peak of memory is the fit's. `rest` is what is
 neither statistics nor whitening: libraries, network, activations of a batch of 32. Times of steps are medians of three,
 in batches of 32; the factorisation is once a fit; `head` is distance, map and score, in a batch and for one image.
-Meanwhile other processes used {others:.2f} cores.
+Meanwhile other processes used {others:.2f} cores.{stopped}
 
 The memory of a fit is 4 sum P_l d_l D_l bytes of scatter, as much of whitening, 8 sum P_l D_l of means, and the rest:
 P_l the positions of a level, d_l its own channels, D_l all up to it. Nothing of it depends on the number of images.
@@ -55,9 +55,9 @@ COLUMNS = {
 }
 
 
-def page(found: Found, campus: Mapping[str, Campus], picture: str, others: float) -> str:
+def page(found: Found, campus: Mapping[str, Campus], picture: str, others: float, stopped: bool) -> str:
     """All of it; ``others`` are the cores that other processes used meanwhile."""
-    tables = "\n\n".join(f"## {TITLES[axis]}\n\n{table(axis, found[axis])}" for axis in TITLES)
+    tables = "\n\n".join(f"## {TITLES[axis]}\n\n{table(axis, found[axis])}" for axis in TITLES if found[axis])
     return PAGE.format(
         date=datetime.date.today(),
         machine=machine(PACKAGES),
@@ -65,6 +65,7 @@ def page(found: Found, campus: Mapping[str, Campus], picture: str, others: float
         tables=tables,
         plan=plan(campus),
         others=others,
+        stopped=" The run was stopped: points are missing." if stopped else "",
     )
 
 
