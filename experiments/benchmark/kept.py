@@ -13,31 +13,31 @@ from padim.checkpoint import whole
 OTHERS = "seconds of other processes, and in all"
 
 
-class TimeIsOverError(Exception):
-    """Nothing new is begun; what is there can be shown."""
-
-
 class Kept:
     """Measurements by name, in a JSON file.
 
     Args:
         path: of the file; one that is there is gone on with.
         minutes: after so many nothing new is begun.
+
+    Attributes:
+        stopped: whether something was left out for that reason.
     """
 
     def __init__(self, path: Path, minutes: float = math.inf) -> None:
         self.path, self.minutes, self.start = path, minutes, time.perf_counter()
+        self.stopped = False
         self.made: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
 
     def __call__(self, name: str, measure: Callable[[], Any]) -> Any:
         """What is kept under the name, else what ``measure`` gives: numbers, strings, lists and dictionaries.
 
-        Raises:
-            TimeIsOverError: it is not there, and the minutes are over.
+        None where it is not there and the minutes are over.
         """
         if name not in self.made:
             if time.perf_counter() - self.start > 60 * self.minutes:
-                raise TimeIsOverError(f"{self.minutes:g} minutes are over; the same command goes on from {self.path}")
+                self.stopped = True
+                return None
             start, others = time.perf_counter(), others_seconds()
             self.made[name] = json.loads(json.dumps(measure()))  # as it will be read
             spent = (others_seconds() - others, time.perf_counter() - start)
@@ -52,3 +52,13 @@ class Kept:
         """Cores that other processes used meanwhile."""
         used, taken = self.made[OTHERS]
         return used / taken
+
+    def finish(self) -> None:
+        """Remove the file, so that the next run measures anew.
+
+        Raises:
+            SystemExit: it is not finished.
+        """
+        if self.stopped:
+            raise SystemExit(f"{self.minutes:g} minutes are over; the same command goes on from {self.path}")
+        self.path.unlink()

@@ -12,9 +12,8 @@ from typing import Any, NamedTuple
 from experiments.benchmark.bounded import BeyondBoundsError, answer
 from experiments.benchmark.contenders import CONTENDERS, MODELS, Model
 from experiments.benchmark.duel import draw_images
-from experiments.benchmark.kept import Kept, TimeIsOverError
+from experiments.benchmark.kept import Kept
 from experiments.benchmark.peers_page import Comparison, page
-from experiments.benchmark.timing import Pair
 from padim import memory
 
 PAGE = Path(__file__).with_name("PEERS.md")
@@ -95,6 +94,8 @@ class Duel(NamedTuple):
             }
             for turn in range(self.plan.repetitions)
         ]
+        if any(None in turn.values() for turn in found):
+            return
         reason = found[0]["anomalib"].get("reason", "")
 
         def row(what: str, key: str, unit: str, wanted: float | None) -> Comparison:
@@ -106,18 +107,16 @@ class Duel(NamedTuple):
 
     def scoring(self) -> Iterator[Comparison]:
         name, paths = self.model.name, [self.path(side) for side in CONTENDERS]
-        peaks: list[Pair] = [
-            tuple(
-                self.kept(
-                    f"{name} peak of scoring {side}",
-                    partial(self.run, "print_peak_of_scoring", side, name, self.images, path),
-                )
-                for side, path in zip(CONTENDERS, paths, strict=True)
-            )  # type: ignore[list-item]
+        common = (name, self.images)
+        peaks = [
+            self.kept(f"{name} peak of scoring {side}", partial(self.run, "print_peak_of_scoring", side, *common, path))
+            for side, path in zip(CONTENDERS, paths, strict=True)
         ]
-        yield Comparison("peak memory of scoring a batch", name, peaks, "GB")
-        scoring = partial(self.run, "print_scoring", name, self.images, *paths, str(3 * self.plan.repetitions))
+        scoring = partial(self.run, "print_scoring", *common, *paths, str(3 * self.plan.repetitions))
         found = self.kept(f"{name} scoring", scoring)
+        if None in peaks or found is None:
+            return
+        yield Comparison("peak memory of scoring a batch", name, [(peaks[0], peaks[1])], "GB")
         parts = {"scores": "images to scores", "maps": "feature maps to anomaly maps", "stage": "Mahalanobis stage"}
         for key, pairs in found.items():
             what, _, size = key.partition(" ")
@@ -152,21 +151,16 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=folder) as drawn:
             draw_images(Path(drawn), *plan.drawn).replace(images)
-    rows, left = [], ""
-    try:
-        for row in every_row([Duel(MODELS[name], plan, str(images), folder, kept, 10.0) for name in plan.models]):
-            print(row, flush=True)
-            rows.append(row)
-    except TimeIsOverError as error:
-        left = str(error)
+    rows = []
+    for row in every_row([Duel(MODELS[name], plan, str(images), folder, kept, 10.0) for name in plan.models]):
+        print(row, flush=True)
+        rows.append(row)
     rows.sort(key=lambda row: plan.models.index(row.model))
     scored = [name for name in plan.models if f"{name} scoring" in kept.made]
     disagreements = {name: kept.made[f"{name} scoring"]["disagreement"] for name in scored}
     if arguments.write:
-        arguments.write.write_text(page(rows, disagreements, kept.others, bool(left)))
-    if left:
-        raise SystemExit(left)
-    kept.path.unlink()  # the next run measures anew
+        arguments.write.write_text(page(rows, disagreements, kept.others, kept.stopped))
+    kept.finish()
     shutil.rmtree(folder)
 
 

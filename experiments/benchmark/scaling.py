@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from experiments.benchmark.kept import Kept, TimeIsOverError
+from experiments.benchmark.kept import Kept
 from experiments.benchmark.processes import seconds_to_first_batch
 from experiments.benchmark.scaling_page import draw, page
 from experiments.benchmark.scaling_plan import Campus
@@ -104,25 +104,32 @@ def video_figures(frames: int) -> Figures:
         return measured("video_figures", folder, str(frames))
 
 
-def measure_axes(plan: Plan, kept: Kept, root: str, found: dict[str, dict[str, Figures]]) -> None:
-    """Fill in the figures of each point."""
+def measure_axes(plan: Plan, kept: Kept, root: str) -> dict[str, dict[str, Figures]]:
+    """The figures of each point; without those that the minutes did not suffice for."""
+    found: dict[str, dict[str, Figures]] = {}
     for axis, points in plan.axes.items():
+        found[axis] = {}
         for value, point in points.items():
             arguments = ("fit_figures", str(point.images), root, *point.overrides)
-            found[axis][value] = kept(f"{axis} {value}", partial(measured, *arguments))
+            if figures := kept(f"{axis} {value}", partial(measured, *arguments)):
+                found[axis][value] = figures
+    return found
 
 
-def measure_campus(plan: Plan, kept: Kept, root: str, fits: Mapping[str, Figures], campus: dict[str, Campus]) -> None:
-    """Fill in what the plan past this machine is reckoned from, by model."""
+def measure_campus(plan: Plan, kept: Kept, root: str, fits: Mapping[str, Figures]) -> dict[str, Campus]:
+    """What the plan past this machine is reckoned from, of each model for which all of it is there."""
     start = kept("start", partial(seconds_to_first_batch, (root,)))
     video = kept("video", partial(video_figures, plan.frames))
+    campus = {}
     for name, counts in plan.merges.items():
         overrides = (root, *CAMPUS[name], *square(256))
         merges = {
             shards: kept(f"merge {name} {shards}", partial(merge_figures, shards, plan.images_each, *overrides))
             for shards in counts
         }
-        campus[name] = Campus(fits[name], video, start, merges, plan.images_each)
+        if name in fits and None not in (start, video, *merges.values()):
+            campus[name] = Campus(fits[name], video, start, merges, plan.images_each)
+    return campus
 
 
 def main() -> None:
@@ -135,21 +142,13 @@ def main() -> None:
     plan, kept = QUICK if arguments.quick else FULL, Kept(arguments.keep, arguments.minutes)
     with TemporaryDirectory() as folder:
         generate(Synthetic(folder, "board").root / "board", "board", 0, plan.drawn, test_good=1, per_kind=1)
-        found: dict[str, dict[str, Figures]] = {axis: {} for axis in plan.axes}
-        campus: dict[str, Campus] = {}
-        left = ""
-        try:
-            measure_axes(plan, kept, f"dataset.root={folder}", found)
-            measure_campus(plan, kept, f"dataset.root={folder}", found["campus"], campus)
-        except TimeIsOverError as error:
-            left = str(error)
+        found = measure_axes(plan, kept, f"dataset.root={folder}")
+        campus = measure_campus(plan, kept, f"dataset.root={folder}", found["campus"])
     if arguments.write:
         picture = arguments.write.with_name(arguments.write.stem.lower() + ".png")
         draw(found, picture)
-        arguments.write.write_text(page(found, campus, picture.name, kept.others, bool(left)))
-    if left:
-        raise SystemExit(left)
-    kept.path.unlink()  # the next run measures anew
+        arguments.write.write_text(page(found, campus, picture.name, kept.others, kept.stopped))
+    kept.finish()
 
 
 if __name__ == "__main__":
