@@ -114,10 +114,11 @@ def _command(name: str, *overrides: str) -> subprocess.CompletedProcess[str]:
 def main() -> None:
     parser = argparse.ArgumentParser("python -m experiments.benchmark.soak", description=__doc__)
     parser.add_argument("--write", metavar="FILE", nargs="?", type=Path, const=PAGE, help="by default SOAK.md")
+    parser.add_argument("--images", type=int, default=FULL.images, help="how many, %(default)s")
     parser.add_argument("--quick", action="store_true", help="few images: a check only")
     arguments = parser.parse_args()
     with TemporaryDirectory() as folder:
-        found = soak(QUICK if arguments.quick else FULL, Path(folder))
+        found = soak(QUICK if arguments.quick else FULL._replace(images=arguments.images), Path(folder))
     print(found.table())
     if arguments.write:
         picture = arguments.write.with_suffix(".png")

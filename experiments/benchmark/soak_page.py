@@ -13,7 +13,7 @@ from experiments.benchmark.report import PACKAGES, machine
 PAGE = """\
 # padim-predict over many images
 
-Written by `make soak` on {date}; do not edit, run it again.
+Written by `python -m experiments.benchmark.soak --images {images} --write` on {date}; do not edit, run it again.
 
 {machine}
 
