@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from padim import evaluation
 from padim.data.samples import ImageDataset, Sample
-from padim.evaluation import Tested
 from padim.figure import draw_extremes
 from tests.data.files import write
 from tests.export.models import SIZE, fitted
@@ -18,7 +18,7 @@ def test_the_shares_stand_in_the_level_maps(tmp_path: Path) -> None:
     dataset = ImageDataset(samples, SIZE, SIZE, "bicubic")
     pictures = []
     for shares in ([0.5, 0.3, 0.2], [0.1, 0.2, 0.7]):
-        tested = Tested({0: 1.0, 1: 2.0}, {0: shares, 1: shares[::-1]}, {}, {}, {})
+        tested = evaluation.Tested({0: 1.0, 1: 2.0}, {0: shares, 1: shares[::-1]}, {}, {}, {})
         draw_extremes(module, dataset, tested, tmp_path / "extremes.png")
         pictures.append(np.asarray(Image.open(tmp_path / "extremes.png").convert("RGB")))
     different = (pictures[0] != pictures[1]).any(2)
