@@ -97,7 +97,7 @@ class Worker:
 
 
 def run(folder: Path, seed: int, seconds: float, files: int, kinds: Sequence[str]) -> Report:
-    """Break files until either is over; what breaks padim stays in ``folder/findings``."""
+    """Break files until either is over, or Ctrl-C; what breaks padim stays in ``folder/findings``."""
     report, random = Report(), Random(seed)
     whole, broken, kept = folder / "whole", folder / "broken", folder / "findings"
     places = make_seeds(whole)
@@ -114,6 +114,8 @@ def run(folder: Path, seed: int, seconds: float, files: int, kinds: Sequence[str
                 again, content = mutate(random, kind, content)
                 name = f"{name}+{again}"
             note(report, worker, broken / places[kind], content, kept / f"{number}-{name}-{kind}", folder / CANARY)
+    except KeyboardInterrupt:
+        print("interrupted; what was found by then:")
     finally:
         worker.stop()
     return report
