@@ -14,7 +14,7 @@ LAYERS = [
     {"padim.run_page"},
     {"padim.predict", "padim.progress", "padim.report"},
     {"padim.export"},
-    {"padim.ablation", "padim.checkpoint", "padim.figure"},
+    {"padim.ablation", "padim.checkpoint"},
     {"padim.baselines", "padim.module"},
     {"padim.trained"},
     {"padim.method", "padim.one_epoch"},

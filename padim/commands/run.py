@@ -21,10 +21,10 @@ from padim.data.samples import Sample
 from padim.data.tolerance import Skipped
 from padim.decisions import oracle, rates
 from padim.evaluation import explain
-from padim.figure import draw_extremes
 from padim.kinds import Kind, by_kind
 from padim.method import Method
 from padim.processes import gather
+from padim.run_page.extremes import draw_extremes
 
 _RATES = {"false alarms": "false_alarm_rate", "detections": "detection_rate"}
 _METRICS = {"image AUROC": "image_auroc", "pixel AUROC": "pixel_auroc", "PRO": "pro"}

@@ -7,7 +7,7 @@ from PIL import Image
 
 from padim import evaluation
 from padim.data.samples import ImageDataset, Sample
-from padim.figure import draw_extremes
+from padim.run_page.extremes import draw_extremes
 from tests.data.files import write
 from tests.export.models import SIZE, fitted
 
