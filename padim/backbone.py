@@ -52,7 +52,7 @@ class Backbone(nn.Module):
     ) -> None:
         super().__init__()
         self._fast: list[nn.Module] = []  # no part of the state: the network as it runs, made when it first does
-        self.register_load_state_dict_post_hook(Backbone._forget)
+        self.register_load_state_dict_post_hook(Backbone._forget)  # type: ignore[no-untyped-call]
         tagged = f"{name}.{tag}" if tag else name
         options: dict[str, Any] = {"img_size": image_size} if _configuration(name, tag).fixed_input_size else {}
         build = partial(timm.create_model, tagged, **options)
@@ -93,7 +93,7 @@ class Backbone(nn.Module):
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Backbone":
         """To another device or type."""
         self._forget()
-        return super()._apply(fn, recurse)
+        return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
 
     def train(self, mode: bool = True) -> "Backbone":
         """Frozen means frozen: batch norm keeps its running statistics whatever the trainer asks for."""

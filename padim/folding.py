@@ -24,7 +24,7 @@ def folded(network: nn.Module) -> nn.Module:
                 fused = fuse_conv_bn_eval(getattr(module, convolution), getattr(module, norm))
                 setattr(module, convolution, fused.requires_grad_(False))
                 setattr(module, norm, nn.Identity())
-        return copy.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+        return copy.to(memory_format=torch.channels_last)
 
 
 def _pairs(module: nn.Module) -> list[tuple[str, str]]:
