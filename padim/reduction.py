@@ -123,7 +123,8 @@ class Projection(nn.Module):
         self.keeps_all = square and torch.equal(matrix, torch.eye(len(matrix), device=matrix.device))
         self.register_buffer("matrix", matrix.clone())
         self.register_buffer("kept", _kept(matrix), persistent=False)
-        self.register_load_state_dict_post_hook(_keep)  # a file may bring another draw  # type: ignore[no-untyped-call]
+        # A file may bring another draw.
+        self.register_load_state_dict_post_hook(_keep)  # type: ignore[no-untyped-call]
 
     def forward(self, features: Float[Tensor, "B C h w"]) -> Float[Tensor, "P B d"]:
         vectors = features.permute(2, 3, 0, 1).flatten(0, 1)  # (P, B, C)
