@@ -20,6 +20,10 @@ class Encoder(Backbone):
     def train(self, mode: bool = True) -> "Encoder":
         return super(Backbone, self).train(mode)
 
+    def _running(self, images: Tensor) -> nn.Module:
+        """The network itself, whose weights change."""
+        return self.network
+
 
 class VAE(nn.Module):
     """A variational auto-encoder (Kingma & Welling 2014, arXiv 1312.6114) whose latent is a map.

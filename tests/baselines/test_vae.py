@@ -13,6 +13,7 @@ from torch.distributions import Normal, kl_divergence
 from padim.baselines.vae import VAE, Encoder, divergence, mirrored
 from padim.baselines.vae_attention import VAEAttention
 from padim.export.comparison import drawn_images
+from tests.baselines.runs import trained
 
 SIZE, LATENT = (32, 64), 3
 
@@ -109,6 +110,30 @@ def test_values_that_make_no_sense() -> None:
         VAE(Encoder("resnet18", [3, 4], SIZE), 3, 1.0, 4.0, 0)
     with pytest.raises(ValueError, match="allowed is uint8"):
         made()(drawn_images(2, (64, 32), seed=0))
+
+
+def test_the_encoder_learns() -> None:
+    """From its first convolution on, and what it has learnt shows at once, also in eval mode."""
+    model, images = VAE(Encoder("resnet18", [4], SIZE), LATENT, 1.0, 4.0, 0).eval(), drawn_images(2, SIZE, 0)
+    before = model.distances(images)
+    model.loss(images, torch.Generator()).backward()
+    (first, *_) = model.encoder.parameters()
+    assert first.grad is not None
+    assert first.grad.abs().max() > 0
+    with torch.no_grad():
+        first.mul_(2)
+    assert not torch.equal(model.distances(images), before)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("method", "by"), [("vae", 0.2), ("vae_attention", 0.1)])
+def test_a_run_beats_chance(
+    method: str, by: float, board: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In pixel AUROC, after 120 steps. At 64 pixels a divergence of full weight would leave little else to learn."""
+    given = ["layers=l3", "model.kl_weight=0.1", "model.learning_rate=1e-3", "model.sigma=2", "trainer.max_epochs=40"]
+    metrics = trained(method, board, tmp_path, monkeypatch, *given)
+    assert metrics["pixel_auroc"] > 0.5 + by
 
 
 def test_the_attention_is_that_of_the_gradients() -> None:
