@@ -70,9 +70,9 @@ def _map(values: Tensor, valid: Tensor, highest: float) -> Image.Image:
 
 
 def _cell(picture: Image.Image, note: str) -> Image.Image:
-    cell = ImageOps.pad(picture.convert("RGB"), (CELL, CELL), color="white")
-    ImageDraw.Draw(cell).text((8, 6), note, "white", font(12))
-    return cell
+    shown = ImageOps.contain(picture.convert("RGB"), (CELL, CELL))
+    ImageDraw.Draw(shown).text((8, 6), note, "white", font(12))
+    return ImageOps.pad(shown, (CELL, CELL), color="white")
 
 
 def _caption(lines: Sequence[str]) -> Image.Image:
