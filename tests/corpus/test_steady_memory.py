@@ -1,5 +1,6 @@
 """Memory that does not grow with the images, and an image that is too large for it."""
 
+import gc
 import subprocess
 import sys
 from pathlib import Path
@@ -33,22 +34,23 @@ except MemoryError as error:
 def test_predicting_hundreds_takes_no_more_memory_than_predicting_some(
     checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In one process, one image in ten of which cannot be read."""
+    """In one process, one image in ten of which cannot be read. The first time fills what all later ones use again."""
     memory = []
-    for count in (60, 500):
-        folder = tmp_path / str(count)
+    for turn, count in enumerate((60, 60, 500)):
+        folder = tmp_path / str(turn)
         first = write(folder / "0.png", size=(30, 30))
         for number in range(1, count):
             if number % 10:
                 (folder / f"{number}.png").hardlink_to(first)
             else:
                 (folder / f"{number}.png").write_bytes(first.read_bytes()[:500])
-        out = tmp_path / f"out{count}"
+        out = tmp_path / f"out{turn}"
         options = [f"checkpoint={checkpoint}", f"input={folder}", f"output_dir={out}"]
         run(monkeypatch, predict.main, *options, "overlays=false", "contact_sheet=false")
+        gc.collect()  # of a model that is held by nothing but itself
         memory.append(resident())
         assert len(rows(out / "predictions.csv")) + len(rows(out / "skipped.csv")) == count
-    assert memory[1] - memory[0] < 16 * 2**20
+    assert memory[2] - memory[1] < 16 * 2**20
 
 
 @pytest.mark.slow
