@@ -121,7 +121,9 @@ SOME = {
 }
 
 
-@pytest.mark.parametrize("experiment", EXPERIMENTS)
+@pytest.mark.parametrize(
+    "experiment", [pytest.param(one, marks=pytest.mark.slow) if "paper/" in one else one for one in EXPERIMENTS]
+)
 def test_every_experiment_runs(
     experiment: str, synthetic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

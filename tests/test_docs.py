@@ -68,6 +68,7 @@ def test_commands_are_installed(command: str) -> None:
     assert f'\n{command.split()[0]} = "padim.commands' in (CHECKOUT / "pyproject.toml").read_text()
 
 
+@pytest.mark.slow
 def test_heads_and_their_report(images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ablate_command, report_command = [c for c in PADIM_COMMANDS if re.match("padim-(ablate|report)", c)]
     overrides = [override for override in shlex.split(ablate_command)[1:] if "output_dir" not in override]
@@ -134,6 +135,7 @@ def test_the_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert names["anomaly_map"].shape == (5, 224, 224)
 
 
+@pytest.mark.slow
 def test_the_demo_gives_the_figures_of_the_readme(tmp_path: Path) -> None:
     """They may move by the rounding of another machine, and by no more."""
     names = {"image_auroc": "image AUROC", "pixel_auroc": "pixel AUROC", "pro": "PRO"}

@@ -139,6 +139,7 @@ def executed(folder: Path) -> dict[str, NotebookNode | BaseException]:
     return dict(zip(NOTEBOOKS, asyncio.run(together()), strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_they_run(name: str, executed: dict[str, NotebookNode | BaseException]) -> None:
     notebook = executed[name]

@@ -53,7 +53,9 @@ def fitted(heads: Any, features: list[torch.Tensor], others: list[torch.Tensor])
     return heads
 
 
-@pytest.fixture(scope="module", params=GRIDS, ids=str)
+@pytest.fixture(
+    scope="module", params=[GRIDS[0], *(pytest.param(grids, marks=pytest.mark.slow) for grids in GRIDS[1:])], ids=str
+)
 def shared(request: pytest.FixtureRequest) -> tuple[tuple[Grid, ...], Heads]:
     grids = request.param
     return grids, fitted(factory(grids).make(CELLS), feature_maps(grids, 15), feature_maps(grids, 8, seed=1))

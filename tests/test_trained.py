@@ -86,6 +86,7 @@ def logged(folder: Path) -> str:
     return log.read_text()
 
 
+@pytest.mark.slow
 def test_two_runs_give_the_same_bits(whole: tuple[str, Path], root: Path, tmp_path: Path) -> None:
     method, folder = whole
     with pytest.MonkeyPatch.context() as monkeypatch:

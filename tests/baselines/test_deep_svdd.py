@@ -90,6 +90,7 @@ def test_a_size_that_the_strides_do_not_divide_is_refused() -> None:
         DeepSVDD((20, 16), seed=0)
 
 
+@pytest.mark.slow
 def test_a_run_beats_chance(board: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By 0.1 in image AUROC; its loss falls to a third. It places nothing, and says so.
 

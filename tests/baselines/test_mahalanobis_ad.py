@@ -136,6 +136,7 @@ def test_the_authors_levels_are_those_of_the_configuration() -> None:
     assert network.grids[0] == (190, 190)
 
 
+@pytest.mark.slow
 def test_a_run_beats_chance(board: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By 0.2 in image AUROC, with random weights; and so does its checkpoint, with the same scores."""
     metrics = trained("mahalanobis_ad", board, tmp_path, monkeypatch)

@@ -64,6 +64,7 @@ def test_a_checkpoint_cannot_name_any_class(dn2: Path, target: Any, tmp_path: Pa
             load(tmp_path / "padim.ckpt")
 
 
+@pytest.mark.slow
 def test_padim_imports_no_other_method(board: Path, tmp_path: Path) -> None:
     given = [f"dataset.root={board}", f"output_dir={tmp_path}", "reduction.dim=20", *TINY]
     script = f"""

@@ -218,6 +218,7 @@ def test_what_is_impossible_is_refused(arguments: dict[str, object], message: st
         PatchSVDD(**{**usual, **arguments})
 
 
+@pytest.mark.slow
 def test_a_run_beats_chance(wood: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By 0.1 in pixel AUROC after three steps, which its vectors owe more to the network's form than to what it learnt.
 

@@ -152,6 +152,7 @@ def test_features_that_are_no_numbers_are_refused() -> None:
         model.update(drawn_images(2, SIZE))
 
 
+@pytest.mark.slow
 def test_a_run_beats_chance(board: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By 0.2 in both AUROCs, with random weights; and so does its checkpoint, with the same scores."""
     metrics = trained("patchcore", board, tmp_path, monkeypatch, "layers=l12")

@@ -120,6 +120,7 @@ def test_features_that_are_no_numbers_are_refused() -> None:
     assert not len(model.images.rows)
 
 
+@pytest.mark.slow
 def test_a_run_beats_chance(board: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By 0.2 in pixel AUROC, with random weights; and so does its checkpoint, with the same scores.
 

@@ -82,6 +82,7 @@ def test_a_head_is_the_separate_run(
         assert float(head[metric]) == pytest.approx(metrics[metric], abs=1e-3)
 
 
+@pytest.mark.slow
 def test_several_passes_are_one(
     finished: tuple[Path, str], synthetic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -77,6 +77,7 @@ def same_bits(ours: Path, theirs: Path) -> bool:
     )
 
 
+@pytest.mark.slow
 def test_a_killed_fit_goes_on_to_the_same_bits(
     root: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -93,6 +94,7 @@ def test_a_killed_fit_goes_on_to_the_same_bits(
     assert not (tmp_path / "progress").exists()
 
 
+@pytest.mark.slow
 def test_of_another_configuration_it_starts_anew(
     root: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,6 +123,7 @@ def test_impossible_intervals(root: Path, tmp_path: Path, monkeypatch: pytest.Mo
         run(monkeypatch, train.main, f"output_dir={tmp_path}", f"dataset.root={root}", *TINY, "save_every=0")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("main", [train.main, ablate.main])
 def test_a_sweep_again_runs_what_has_not_finished(
     main: object, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -138,6 +141,7 @@ def test_a_sweep_again_runs_what_has_not_finished(
     assert "has finished" not in logged(folders[0])
 
 
+@pytest.mark.slow
 def test_another_configuration_of_one_name_has_not_finished(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -107,6 +107,7 @@ def test_evaluating_in_a_new_process_gives_the_same_scores(finished: tuple[Path,
     assert ours["pro"] == theirs["pro"]
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes(
     finished: tuple[Path, str], synthetic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -221,6 +222,7 @@ def test_tensorboard_gets_the_metrics(synthetic: Path, tmp_path: Path, monkeypat
     assert {"image_auroc", "pixel_auroc", "pro", "fit_seconds"} <= tags
 
 
+@pytest.mark.slow
 def test_the_peak_memory_is_not_the_parents() -> None:
     """Linux hands the peak of the parent on to a child as its ru_maxrss."""
     held = torch.ones(2**29)  # 2 GiB
@@ -229,6 +231,7 @@ def test_the_peak_memory_is_not_the_parents() -> None:
     assert 50 < float(printed) < held.nbytes / 2**20
 
 
+@pytest.mark.slow
 def test_without_a_size_the_networks_own_is_taken(
     synthetic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

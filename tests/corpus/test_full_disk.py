@@ -150,6 +150,7 @@ def test_what_is_predicted_stays_where_there_is_no_room_to_go_on(
     Image.open(out / "overlays/00.png.jpg").verify()
 
 
+@pytest.mark.slow
 def test_the_status_tells(checkpoint: Path, images: Path, disk: Disk) -> None:
     disk.fill(24 * KIB)
     result = command(

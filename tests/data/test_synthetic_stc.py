@@ -26,6 +26,7 @@ TINY = ["dataset=synthetic_stc", "dataset.train_frames=8", "data.batch_size=4", 
 TINY += ["dataset.resize=[64,64]", "dataset.image_size=[64,64]"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("protocol", "train_images", "test_images"),
     [([], 8, 10), (["dataset.per_scene=true", "dataset.category=02"], 8, 5)],

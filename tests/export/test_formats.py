@@ -86,6 +86,7 @@ def test_the_file_itself_refuses_other_images(
             exported.run(wrong)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", [SUM, PCA], ids=["sum123", "pca"])
 def test_other_heads(changes: dict[str, Any], tmp_path: Path) -> None:
     module = fitted(**changes)
@@ -93,6 +94,7 @@ def test_other_heads(changes: dict[str, Any], tmp_path: Path) -> None:
     assert compare(safetensors(module, tmp_path), ModulePredictor(module)) == (0, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("export", [onnx, program])
 def test_raw_images(resized: PaDiMModule, export: Callable[..., GraphPredictor], tmp_path: Path) -> None:
     original, exported = ModulePredictor(resized), export(resized, tmp_path, takes_raw=True)
@@ -130,6 +132,7 @@ def test_opsets(small: PaDiMModule, tmp_path: Path) -> None:
         onnx(small, tmp_path, opset=12)
 
 
+@pytest.mark.slow
 def test_the_same_model_gives_the_same_bytes(small: PaDiMModule, tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()

@@ -239,6 +239,7 @@ def test_a_graph_that_fails_is_named(files: Path, tmp_path: Path) -> None:
         predictor.predict(torch.zeros(1, 3, *predictor.facts.image_size, dtype=torch.uint8))
 
 
+@pytest.mark.slow
 def test_onnxruntime_reports_nothing_about_a_model(files: Path, tmp_path: Path) -> None:
     """It sends from the files that it keeps for it in the home folder: there are none."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("CI", "ORT_", "XDG_", "GITHUB_"))}

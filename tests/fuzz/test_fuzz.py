@@ -11,6 +11,7 @@ from tests.fuzz.mutations import MUTATIONS, mutate
 KINDS = list(MUTATIONS)
 
 
+@pytest.mark.slow
 def test_broken_files_are_refused_or_harmless(tmp_path: Path) -> None:
     report = run(tmp_path, seed=0, seconds=60, files=250, kinds=KINDS)
     assert report.findings == {}

@@ -90,6 +90,7 @@ def test_a_secret_in_a_file_is_found_at_each_moment(moment: str, monkeypatch: py
         getattr(Refusal(), moment)(config)
 
 
+@pytest.mark.slow
 def test_the_key_of_the_environment_reaches_no_file(
     synthetic: Path, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
