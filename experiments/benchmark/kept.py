@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.benchmark.timing import others_seconds
-from padim.checkpoint import whole
+from padim.writing import whole
 
 OTHERS = "seconds of other processes, and in all"
 

@@ -4,7 +4,7 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from padim.checkpoint import load_module, whole
+from padim.checkpoint import load_module
 from padim.export.comparison import Difference, compare, compare_raw, seconds_each
 from padim.export.facts import facts_of
 from padim.export.graph import halve, trace
@@ -12,6 +12,7 @@ from padim.export.predictor import GraphPredictor, ModulePredictor, Predictor, l
 from padim.export.program import load_program, save_program
 from padim.export.state import save_safetensors, without_statistics
 from padim.module import PaDiMModule
+from padim.writing import whole
 
 SUFFIXES = {"onnx": ".onnx", "torch": ".pt2", "safetensors": ".safetensors"}
 LIMIT = 1e-4

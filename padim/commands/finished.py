@@ -13,7 +13,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities import rank_zero_only
 
-from padim.checkpoint import whole
+from padim.writing import whole
 
 log = logging.getLogger(__name__)
 

@@ -9,16 +9,19 @@ from typing import Any
 
 from padim.data.samples import Sample
 from padim.evaluation import RATES
+from padim.writing import whole
 
 
 def write_json(metrics: Mapping[str, float], path: Path) -> None:
     """JSON knows no NaN: a metric that cannot be computed is null."""
     values = {name: None if math.isnan(value) else value for name, value in metrics.items()}
-    path.write_text(json.dumps(values, indent=2) + "\n")
+    with whole(path) as part:
+        part.write_text(json.dumps(values, indent=2) + "\n")
 
 
 def write_csv(header: Sequence[str], rows: Iterable[Sequence[Any]], path: Path) -> None:
-    with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:  # names need not be Unicode
+    # Names need not be Unicode.
+    with whole(path) as part, part.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         writer = csv.writer(file)
         writer.writerow(header)
         writer.writerows(rows)

@@ -9,6 +9,7 @@ from padim.report.results import ReportError
 from padim.report.runs import find_runs
 from padim.report.sections import sections_of
 from padim.report.sheet import comma_separated, tex
+from padim.writing import replace
 
 
 def main() -> None:
@@ -34,7 +35,7 @@ def main() -> None:
     for sheet in (sheet for section in sections for sheet in section.sheets):
         files |= {f"{sheet.key}.csv": comma_separated(sheet), f"{sheet.key}.tex": tex(sheet)}
     for name, content in files.items():
-        (output / name).write_text(content)
+        replace(output / name, content.encode())
     drawn = [picture.name for own in pictures.values() for picture in own]
     print("written:", *(output / name for name in [*files, *drawn]), sep="\n  ")
 

@@ -16,7 +16,7 @@ from padim.predict.finding import Finding
 from padim.predict.overlay import framed, overlay
 from padim.predict.placement import Map
 from padim.predict.sheet import PAGE, Highest, Thumbnail, draw_sheet
-from padim.predict.writing import replace
+from padim.writing import replace
 
 FORMATS = ("none", "npy", "tiff")
 FOLDERS = ("overlays", "maps", "contact_sheet")

@@ -14,8 +14,8 @@ from heapq import nlargest
 from pathlib import Path
 from typing import IO, Any
 
-from padim.checkpoint import named, whole
 from padim.predict.images import Broken
+from padim.writing import named, whole
 
 COLUMNS = ("path", "score", "p_value", "alarm", "level")
 PLACES = ("regions", "boxes", "areas", "peak_x", "peak_y", "width", "height")

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from padim.report.averages import Average
 from padim.report.curves import Curve
 from padim.report.results import METRICS
+from padim.writing import whole
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
 MARKERS = "osD^vPX*"
@@ -158,4 +159,5 @@ def _finish(figure: Figure, panels: Iterable[Axes], path: Path) -> None:
     figure.set_figheight(figure.get_figheight() + 0.2 * math.ceil(len(names) / columns))
     shown = [handles[name] for name in names]
     figure.legend(shown, names, loc="outside lower center", ncols=columns, fontsize=9, frameon=False)
-    figure.savefig(path, dpi=120, metadata={"Software": None})
+    with whole(path) as part:
+        figure.savefig(part, dpi=120, metadata={"Software": None})

@@ -13,6 +13,7 @@ from padim.evaluation import Tested
 from padim.method import Method
 from padim.predict.overlay import INK, font, shortened
 from padim.run_page.pictures import part
+from padim.writing import whole
 
 CELL, GAP = 196, 4
 LEFT, TOP = 40, 30
@@ -48,7 +49,8 @@ def draw_extremes(module: Method, dataset: ImageDataset, tested: Tested, path: P
         notes = ["", "" if item.mask_known else "unknown", "", *(f"{share:.0%}" for share in tested.shares[index])]
         for column, (picture, note) in enumerate(zip(pictures, notes, strict=True)):
             canvas.paste(_cell(picture, note), (LEFT + column * (CELL + GAP), top))
-    canvas.save(path)
+    with whole(path) as unfinished:
+        canvas.save(unfinished)
 
 
 def _explain(module: Method, batch: Sequence[Batch]) -> tuple[Tensor, Tensor]:

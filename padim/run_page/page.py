@@ -26,6 +26,7 @@ from padim.run_page.charts import curve_charts, distance_chart, score_chart
 from padim.run_page.distances import TAILS, read_distances
 from padim.run_page.machine import machine, versions
 from padim.run_page.pictures import data_uri
+from padim.writing import replace
 
 TITLES = {"image_auroc": "image AUROC", "pixel_auroc": "pixel AUROC", "pro": "PRO"}
 NORMAL, ANOMALOUS = 0, 1
@@ -87,7 +88,7 @@ def write_page(run: Run, path: Path) -> None:
     environment.filters["data_uri"] = data_uri
     page = environment.get_template("page.html.jinja")
     sections = _style() | _head(run) | _charts(run) | _cases(run) | _distances(run) | _origin(run)
-    path.write_text(page.render(sections), encoding="utf-8", errors="backslashreplace")  # names need not be Unicode
+    replace(path, page.render(sections).encode(errors="backslashreplace"))  # names need not be Unicode
 
 
 def _style() -> dict[str, str]:

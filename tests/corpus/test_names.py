@@ -9,7 +9,7 @@ import pytest
 from padim.data.listing import printable
 from padim.predict.overlay import font, shortened
 from padim.predict.pictures import LONGEST, file_name
-from padim.predict.writing import replace
+from padim.writing import replace
 from tests.corpus.odd import NAMES
 
 
