@@ -71,6 +71,9 @@ class Duel(NamedTuple):
 
     def fit(self, side: str, images: int) -> dict[str, float | str]:
         """Seconds and GB, or why there are none."""
+        needed, free = anomalib_needs(self.model, images), memory.available() / 1e9 - RESERVE_GB
+        if side == "anomalib" and needed > free:
+            return {"reason": f"does not fit: needs {needed:.0f} GB, {free:.0f} are free"}
         try:
             path = [self.path(side)] if images == self.plan.fits[0] else []
             return self.run("print_fit", side, self.model.name, self.images, str(images), *path)
@@ -81,12 +84,7 @@ class Duel(NamedTuple):
         return str(self.folder / f"{self.model.name}-{side}.pt")
 
     def fits(self, images: int) -> Iterator[Comparison]:
-        name, needed = self.model.name, anomalib_needs(self.model, images)
-        free = memory.available() / 1e9 - RESERVE_GB
-        if needed > free:
-            reason = f"does not fit: needs {needed:.0f} GB, {free:.0f} are free"
-            yield Comparison(f"fit, N = {images}", name, [(math.nan, math.nan)], "s", FIT, reason)
-            return
+        name = self.model.name
         found: list[dict[str, Any]] = [
             {
                 side: self.kept(f"{name} fit {images} {side} {turn}", partial(self.fit, side, images))
