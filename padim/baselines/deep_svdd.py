@@ -27,7 +27,8 @@ class DeepSVDD(nn.Module):
     It does not localise. On MVTec AD the image AUROC is 0.59 (as the authors of Patch SVDD have it, table 1).
 
     The network is that of the authors for CIFAR-10, its last layer as large as the images need. They first train it as
-    an auto-encoder; here its first weights are random.
+    an auto-encoder, scale what is normalised to lie from 0 to 1, and lower the learning rate on the way; here the first
+    weights are random, nothing is scaled, and the rate is constant.
 
     Args:
         image_size: height and width of the images.
