@@ -16,6 +16,7 @@ from padim.checkpoint import read_checkpoint
 from padim.commands import train
 from padim.trained import TrainedMethod, generator_of
 from tests.baselines.runs import TINY
+from tests.bits import same_bits
 from tests.commands.test_run import run
 from tests.drawn import draw
 
@@ -50,17 +51,6 @@ def whole(request: pytest.FixtureRequest, root: Path, tmp_path_factory: pytest.T
     with pytest.MonkeyPatch.context() as monkeypatch:
         run(monkeypatch, train.main, *command(root, folder, request.param))
     return request.param, folder
-
-
-def same_bits(ours: Path, theirs: Path) -> bool:
-    states = [read_checkpoint(folder / "padim.ckpt") for folder in (ours, theirs)]
-    one, other = (state["state_dict"] for state in states)
-    return (
-        states[0]["images"] == states[1]["images"]
-        and one.keys() == other.keys()
-        and all(torch.equal(one[name], other[name]) for name in one)
-        and (ours / "predictions.csv").read_bytes() == (theirs / "predictions.csv").read_bytes()
-    )
 
 
 def epochs_in(folder: Path) -> int:

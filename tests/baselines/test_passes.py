@@ -9,15 +9,17 @@ from padim.baselines.deep_svdd import DeepSVDD
 from padim.checkpoint import read_checkpoint
 from padim.commands import train
 from tests.baselines.runs import TINY
+from tests.bits import same_bits
 from tests.commands.test_run import run
-from tests.test_trained import StoppedError, interrupt, same_bits
+from tests.test_trained import StoppedError, interrupt
 
 EPOCHS, STEPS = 2, 3
 PATCHES = ["dataset.resize=[128,128]", "dataset.image_size=[112,112]", "model.pairs=1", "model.strides=[32,16]"]
 METHODS = {"deep_svdd": ["model.centre"], "patch_svdd": ["model.mean", "model.galleries.0.rows"]}
 
 
-@pytest.mark.parametrize("method", ["deep_svdd", pytest.param("patch_svdd", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["deep_svdd", "patch_svdd"])
 def test_an_interrupted_training_goes_on_to_the_same_bits(
     method: str, board: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

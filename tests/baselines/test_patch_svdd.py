@@ -222,13 +222,14 @@ def test_what_is_impossible_is_refused(arguments: dict[str, object], message: st
 def test_a_run_beats_chance(wood: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By 0.1 in pixel AUROC after three steps, which its vectors owe more to the network's form than to what it learnt.
 
-    Its checkpoint, with the patches of the training images in it, gives the same scores.
+    Its checkpoint, with the patches of the training images in it, gives the same scores of the same batches: of others,
+    convolutions may give other last digits.
     """
     given = [*SMALLEST, "dataset.category=wood", "model.pairs=1", "trainer.max_epochs=1"]
     metrics = trained("patch_svdd", wood, tmp_path, monkeypatch, *given)
     assert metrics["pixel_auroc"] > 0.6
     again = tmp_path / "again"
-    run(monkeypatch, evaluate.main, f"checkpoint={tmp_path / 'padim.ckpt'}", f"output_dir={again}")
+    run(monkeypatch, evaluate.main, f"checkpoint={tmp_path / 'padim.ckpt'}", f"output_dir={again}", SMALLEST[2])
     assert rows(again / "predictions.csv") == rows(tmp_path / "predictions.csv")
 
 

@@ -12,8 +12,8 @@ import pytest
 import torch
 from pytorch_lightning import Trainer
 
-from padim.checkpoint import read_checkpoint
 from padim.commands import ablate, train
+from tests.bits import same_bits
 from tests.commands.test_run import TINY, rows, run
 from tests.drawn import draw
 
@@ -64,17 +64,6 @@ def logged(folder: Path) -> str:
 
 def interrupted(*_: object, **__: object) -> None:
     raise KeyboardInterrupt
-
-
-def same_bits(ours: Path, theirs: Path) -> bool:
-    states = [read_checkpoint(folder / "padim.ckpt") for folder in (ours, theirs)]
-    ours_state, theirs_state = (state["state_dict"] for state in states)
-    return (
-        states[0]["images"] == states[1]["images"]
-        and ours_state.keys() == theirs_state.keys()
-        and all(torch.equal(ours_state[name], theirs_state[name]) for name in ours_state)
-        and (ours / "predictions.csv").read_bytes() == (theirs / "predictions.csv").read_bytes()
-    )
 
 
 @pytest.mark.slow
@@ -156,6 +145,7 @@ def test_another_configuration_of_one_name_has_not_finished(
     assert (tmp_path / "job" / "metrics.json").stat().st_mtime_ns == written
 
 
+@pytest.mark.slow
 def test_a_run_by_itself_is_done_again(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     overrides = [f"output_dir={tmp_path}", f"dataset.root={root}", *TINY, "trainer=debug"]
     run(monkeypatch, train.main, *overrides)

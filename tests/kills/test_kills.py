@@ -11,7 +11,7 @@ from PIL import Image
 
 from padim.checkpoint import load_module
 from padim.data.video import write_video
-from tests.commands.test_resume import same_bits
+from tests.bits import same_bits
 from tests.commands.test_run import TINY, rows
 from tests.data.files import write
 from tests.drawn import draw
