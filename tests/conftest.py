@@ -1,5 +1,6 @@
 """What the tests share: shape checking, tolerances, real images where they lie beside the checkout."""
 
+import gc
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,17 @@ from jaxtyping import install_import_hook
 
 # Shapes in signatures are checked here and only here; before padim is imported for the first time.
 install_import_hook("padim", "tests.typecheck")
+
+
+def pytest_collection_finish() -> None:
+    """Take the tests and the libraries out of the garbage collection that ends each run: they are no garbage."""
+    gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    """At the end of the process libraries look for what has not been collected."""
+    gc.unfreeze()
+
 
 ASSETS = Path(__file__).parents[2] / "shared" / "assets"
 

@@ -13,6 +13,7 @@ from padim.commands import ablate, train
 from tests.commands.test_run import rows, run
 
 
+@pytest.mark.slow
 def test_all_channels(mvtec: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = [f"output_dir={tmp_path}", f"dataset.root={mvtec}", f"backbone.weights={weights}"]
     run(monkeypatch, train.main, "experiment=padim_r18", *files)
@@ -23,6 +24,7 @@ def test_all_channels(mvtec: Path, weights: Path, tmp_path: Path, monkeypatch: p
     assert metrics["pixel_auroc_error_bound"] < 1e-4
 
 
+@pytest.mark.slow
 def test_a_hundred_random_channels(
     mvtec: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -34,6 +34,7 @@ def run(command: list[str], folder: Path) -> str:
     return result.stdout
 
 
+@pytest.mark.slow
 def test_an_installed_wheel_trains(clean: Path, tmp_path: Path) -> None:
     """From a wheel that is made from the source distribution, which is made from the checkout."""
     run([sys.executable, "-m", "build", "--no-isolation", "--outdir", str(tmp_path), "."], CHECKOUT)
@@ -57,5 +58,6 @@ def test_an_installed_wheel_trains(clean: Path, tmp_path: Path) -> None:
     assert all(Path(file).is_relative_to(clean.parents[1]) for file in found)
 
 
+@pytest.mark.slow
 def test_a_bare_checkout_finds_its_launchers(clean: Path) -> None:
     assert "PadimSlurmLauncher" in run([str(clean), "-m", "padim.commands.train", *LAUNCHER], CHECKOUT)

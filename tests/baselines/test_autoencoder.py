@@ -138,6 +138,7 @@ def ssim_run(board: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_an_evaluation_gives_the_scores_of_the_run(
     ssim_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,6 +22,7 @@ def dn2(board: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_an_evaluation_gives_the_scores_of_the_run(dn2: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Threshold included."""
     run(monkeypatch, evaluate.main, f"checkpoint={dn2 / 'padim.ckpt'}", f"output_dir={tmp_path}")

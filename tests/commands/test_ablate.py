@@ -47,6 +47,7 @@ def finished(synthetic: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple
     return folder, result.stdout
 
 
+@pytest.mark.slow
 def test_what_is_left_behind(finished: tuple[Path, str]) -> None:
     folder, printed = finished
     heads = rows(folder / "heads.csv")

@@ -23,7 +23,10 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     ("options", "fitted", "calibrating"),
-    [(["dataset.calibration_fraction=0.2"], 16, 4), (["calibration=leave_one_out"], 20, 20)],
+    [
+        (["dataset.calibration_fraction=0.2"], 16, 4),
+        pytest.param(["calibration=leave_one_out"], 20, 20, marks=pytest.mark.slow),
+    ],
 )
 def test_alarms_are_scores_above_the_threshold(
     options: list[str], fitted: int, calibrating: int, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -71,6 +74,7 @@ def test_other_images_void_it(root: Path, tmp_path: Path, monkeypatch: pytest.Mo
     assert module.calibration is not None  # the model is the one before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sort", ["sum123", "l2"])
 def test_leaving_one_out_of_other_layers(
     sort: str, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -97,6 +97,7 @@ def test_the_checkpoint_holds_plain_values(finished: tuple[Path, str]) -> None:
     assert int(module.model.head.fitted) == 7
 
 
+@pytest.mark.slow
 def test_evaluating_in_a_new_process_gives_the_same_scores(finished: tuple[Path, str], tmp_path: Path) -> None:
     overrides = [f"checkpoint={finished[0] / 'padim.ckpt'}", f"output_dir={tmp_path}", "data.batch_size=4"]
     result = command("evaluate", *overrides)
@@ -201,6 +202,7 @@ def test_an_unfitted_checkpoint_is_refused(
         run(monkeypatch, evaluate.main, f"checkpoint={tmp_path / 'padim.ckpt'}", f"output_dir={tmp_path / 'out'}")
 
 
+@pytest.mark.slow
 def test_a_sweep_runs_its_jobs_apart(synthetic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     overrides = [f"output_dir={tmp_path}", f"dataset.root={synthetic}", *TINY[:2], "trainer=debug"]
     run(monkeypatch, train.main, "-m", *overrides, "reduction.dim=4,5")

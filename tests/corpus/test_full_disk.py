@@ -100,8 +100,8 @@ def whole_lines(folder: Path) -> list[str]:
     ("left", "options", "named"),
     [
         (100 * KIB, ["contact_sheet=false"], r"overlays/\d+\.png\.jpg"),
-        (100 * KIB, [*TABLES, "maps=npy"], r"maps/\d+\.png\.npy"),
-        (100 * KIB, [*TABLES, "maps=tiff"], r"maps/\d+\.png\.tiff"),
+        pytest.param(100 * KIB, [*TABLES, "maps=npy"], r"maps/\d+\.png\.npy", marks=pytest.mark.slow),
+        pytest.param(100 * KIB, [*TABLES, "maps=tiff"], r"maps/\d+\.png\.tiff", marks=pytest.mark.slow),
         (48 * KIB, TABLES, r"predictions\.(jsonl|csv)"),
     ],
 )

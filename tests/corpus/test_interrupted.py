@@ -14,6 +14,7 @@ from tests.data.files import write
 IMAGES = 60
 LOST = r"DataLoader worker (pid"
 Befall = Callable[[subprocess.Popen[str]], None]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ def check(befall: Befall, process: subprocess.Popen[str]) -> None:
         assert "Killed" in said
 
 
-@pytest.mark.parametrize("befall", [interrupt, pytest.param(kill_a_worker, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("befall", [interrupt, kill_a_worker])
 def test_predictions_go_on(
     befall: Befall, checkpoint: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -59,7 +60,7 @@ def test_predictions_go_on(
     assert sum(path.stat().st_mtime_ns == made for path, made in drawn.items()) >= len(done)
 
 
-@pytest.mark.parametrize("befall", [kill_a_worker, pytest.param(interrupt, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("befall", [kill_a_worker, interrupt])
 def test_a_fit_goes_on(befall: Befall, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tiny = ["dataset.resize=[64,64]", "dataset.image_size=[64,64]", "reduction.dim=10", "save_every=2"]
     options = ["dataset=folder", f"dataset.root={images}", *tiny, "data.batch_size=1", f"output_dir={tmp_path}"]

@@ -31,6 +31,7 @@ except MemoryError as error:
 """
 
 
+@pytest.mark.slow
 def test_predicting_hundreds_takes_no_more_memory_than_predicting_some(
     checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -159,6 +159,7 @@ STC(Path(sys.argv[1]), train_frames=45).prepare()
 """
 
 
+@pytest.mark.slow
 def test_a_killed_extraction_is_completed(root: Path) -> None:
     """No half frame under a frame's name, and what is complete is not written again."""
     killed = subprocess.run([sys.executable, "-c", DYING, str(root)], capture_output=True)

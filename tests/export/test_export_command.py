@@ -27,7 +27,11 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (["--format=onnx", "--preprocessing", "--half"], ["images", "raw images", "float16"]),
+        pytest.param(
+            ["--format=onnx", "--preprocessing", "--half"],
+            ["images", "raw images", "float16"],
+            marks=pytest.mark.slow,
+        ),
         (["--format=torch"], ["images"]),
         (["--format=safetensors", "--half"], ["images", "float16"]),
     ],

@@ -23,7 +23,7 @@ from tests.export.models import B5, PCA, R18, SIZE, SMALL, SUM, fitted
 RTOL = 1e-4
 
 
-@pytest.fixture(scope="module", params=[R18, B5], ids=["R18-Rd100", "B5"])
+@pytest.fixture(scope="module", params=[R18, pytest.param(B5, marks=pytest.mark.slow)], ids=["R18-Rd100", "B5"])
 def module(request: pytest.FixtureRequest) -> PaDiMModule:
     return fitted(**request.param)
 
@@ -103,6 +103,7 @@ def test_raw_images(resized: PaDiMModule, export: Callable[..., GraphPredictor],
     assert compare(exported, original).within(RTOL)  # images that are prepared already
 
 
+@pytest.mark.slow
 def test_half(tmp_path: Path) -> None:
     module = fitted(**SMALL)
     facts, rounded = facts_of(module), without_statistics(module)

@@ -8,9 +8,11 @@ from pathlib import Path
 from random import Random
 
 import numpy as np
+import pytest
 import torch
 
-from padim.checkpoint import AtomicCheckpointIO, read_checkpoint, whole
+from padim.checkpoint import AtomicCheckpointIO, read_checkpoint
+from padim.writing import whole
 
 KILLS = 20
 
@@ -33,6 +35,7 @@ def saved(path: Path) -> int:
     return number
 
 
+@pytest.mark.slow
 def test_a_checkpoint_is_the_old_one_or_the_new_one(tmp_path: Path) -> None:
     """What is killed while it writes left a hidden file of the size of a model each time."""
     path, random, number, left = tmp_path / "padim.ckpt", Random(0), 0, 0

@@ -25,6 +25,7 @@ print("peak", peak_memory_mb())
 """
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the scores of one that was not killed, and without what was there being made again."""
     for seed in range(30):

@@ -11,10 +11,10 @@ from padim.commands import export, predict
 from tests.commands.test_run import run
 from tests.predict.photos import plate, save
 
-RAW = pytest.param(["onnx", "--preprocessing"], marks=pytest.mark.slow)
+ONNX = [pytest.param(["onnx", *more], marks=pytest.mark.slow) for more in ([], ["--preprocessing"])]
 
 
-@pytest.mark.parametrize("options", [["safetensors"], ["onnx"], RAW], ids=" ".join)
+@pytest.mark.parametrize("options", [["safetensors"], *ONNX], ids=" ".join)
 def test_an_exported_model_predicts_as_its_checkpoint(
     options: list[str], model: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -86,6 +86,7 @@ def state() -> dict[str, object]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ends", ["well", "badly"])
 def test_nothing_is_left_in_the_process(
     ends: str, synthetic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

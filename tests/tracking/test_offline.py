@@ -69,6 +69,7 @@ def test_the_table_of_kinds_and_the_curves(fitted: Path) -> None:
         ]
 
 
+@pytest.mark.slow
 def test_evaluating_is_another_job_type(fitted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "again"
     run(monkeypatch, evaluate.main, f"checkpoint={fitted / 'padim.ckpt'}", f"output_dir={folder}", "logger=wandb")
@@ -85,6 +86,7 @@ def test_without_other_overrides_the_name_is_the_folders(
     assert only_run(tmp_path).listed["name"] == "plain"
 
 
+@pytest.mark.slow
 def test_padim_ablate_logs_a_row_for_each_head(
     synthetic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

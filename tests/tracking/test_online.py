@@ -57,6 +57,7 @@ def test_a_run_arrives(synthetic: Path, server: Server, tmp_path: Path, monkeypa
     assert set(server.artifacts) == {f"padim-{name}", *(f"run-{name}-{table}" for table in tables)}
 
 
+@pytest.mark.slow
 def test_an_offline_run_is_sent_later(
     synthetic: Path, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -94,6 +95,7 @@ def test_an_agent_drives_hydra(
     assert len(list(tmp_path.glob("outputs/wandb_sweep/*/*-sweep-run-?/metrics.json"))) == 2
 
 
+@pytest.mark.slow
 def test_no_server_ends_a_run_in_seconds(synthetic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("WANDB_API_KEY", API_KEY)
