@@ -38,6 +38,7 @@ LAYERS = [
         "padim.reduction",
         "padim.scoring",
         "padim.untrusted",
+        "padim.writing",
     },
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
