@@ -9,17 +9,6 @@ from jaxtyping import install_import_hook
 # Shapes in signatures are checked here and only here; before padim is imported for the first time.
 install_import_hook("padim", "tests.typecheck")
 
-
-def pytest_collection_finish() -> None:
-    """Take the tests and the libraries out of the garbage collection that ends each run: they are no garbage."""
-    gc.freeze()
-
-
-def pytest_unconfigure() -> None:
-    """At the end of the process libraries look for what has not been collected."""
-    gc.unfreeze()
-
-
 ASSETS = Path(__file__).parents[2] / "shared" / "assets"
 
 
@@ -39,3 +28,13 @@ def _asset(name: str) -> Path:
     if not ASSETS.is_dir():
         pytest.skip(f"the real images and weights are not there: {ASSETS.name} lies beside some checkouts only")
     return ASSETS / name
+
+
+def pytest_collection_finish() -> None:
+    """Take the tests and the libraries out of the garbage collection that ends each run: they are no garbage."""
+    gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    """At the end of the process libraries look for what has not been collected."""
+    gc.unfreeze()

@@ -65,15 +65,18 @@ class Duel(NamedTuple):
     kept: Kept
     minutes: float
 
+    @property
+    def free(self) -> float:
+        """GB that a process may take now."""
+        return memory.available() / 1e9 - RESERVE_GB
+
     def run(self, *arguments: str) -> Any:
-        free = memory.available() / 1e9 - RESERVE_GB
-        return answer("experiments.benchmark.duel", *arguments, gigabytes=free, minutes=self.minutes)
+        return answer("experiments.benchmark.duel", *arguments, gigabytes=self.free, minutes=self.minutes)
 
     def fit(self, side: str, images: int) -> dict[str, float | str]:
         """Seconds and GB, or why there are none."""
-        needed, free = anomalib_needs(self.model, images), memory.available() / 1e9 - RESERVE_GB
-        if side == "anomalib" and needed > free:
-            return {"reason": f"does not fit: needs {needed:.0f} GB, {free:.0f} are free"}
+        if side == "anomalib" and (needed := anomalib_needs(self.model, images)) > self.free:
+            return {"reason": f"does not fit: needs {needed:.0f} GB, {self.free:.0f} are free"}
         try:
             path = [self.path(side)] if images == self.plan.fits[0] else []
             return self.run("print_fit", side, self.model.name, self.images, str(images), *path)

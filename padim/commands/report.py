@@ -27,7 +27,6 @@ def main() -> None:
     from padim.report.pictures import draw_dimensions_of, draw_memory_of, draw_section
 
     output = arguments.output
-    output.mkdir(parents=True, exist_ok=True)
     pictures = {section.key: draw_section(section, curves, output) for section in sections}
     pictures["costs"] = draw_memory_of(found.results, output)
     pictures["found"] = draw_dimensions_of(found.results, output)

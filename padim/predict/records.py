@@ -64,7 +64,7 @@ class Records:
         return [path for path in paths if path not in done]
 
     def __enter__(self) -> "Records":
-        with named(self.table), whole(self.table) as part, _opened(part, "w", -1) as file:
+        with whole(self.table) as part, _opened(part, "w", -1) as file:
             table = csv.writer(file)
             table.writerow([*COLUMNS, *(f"share {name}" for name in self.levels), *PLACES])
             table.writerows(map(self._row, self))
@@ -133,7 +133,7 @@ def _parsed(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _replace(path: Path, lines: Iterator[str] | list[str]) -> None:
-    with named(path), whole(path) as part, _opened(part, "w", -1) as file:
+    with whole(path) as part, _opened(part, "w", -1) as file:
         file.writelines(lines)
 
 

@@ -62,7 +62,6 @@ def test_a_pickle_runs_nothing(kind: str, suffix: str, tmp_path: Path) -> None:
     assert not payload.witness.exists()
 
 
-@pytest.mark.slow
 def test_a_program_is_not_read_for_it_may_hold_a_pickle(files: Path, tmp_path: Path) -> None:
     path, witness = tmp_path / "model.pt2", tmp_path / "executed"
     with zipfile.ZipFile(files / "model.pt2") as whole, zipfile.ZipFile(path, "w") as changed:
