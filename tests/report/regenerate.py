@@ -5,7 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from padim.commands import report
+from padim.report import command as report
 from tests.report.mixed import build
 
 GOLDEN = Path(__file__).with_name("golden")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from padim.commands import report
+from padim.report import command as report
 from tests.report.mixed import build
 from tests.report.regenerate import FILES, GOLDEN
 from tests.report.test_sheet import assert_balanced
@@ -26,7 +26,7 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     command = [
         sys.executable,
         "-m",
-        "padim.commands.report",
+        "padim.report.command",
         *map(str, build(root / "runs")),
         "--output",
         "some/report",
@@ -93,8 +93,6 @@ def test_errors_leave_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_it_starts_without_torch_hydra_and_matplotlib() -> None:
-    script = (
-        "import sys, padim.commands.report; print({'torch', 'hydra', 'omegaconf', 'matplotlib'} & set(sys.modules))"
-    )
+    script = "import sys, padim.report.command; print({'torch', 'hydra', 'omegaconf', 'matplotlib'} & set(sys.modules))"
     printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     assert printed.strip() == "set()"

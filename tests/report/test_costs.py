@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from padim.commands import report
+from padim.report import command as report
 from padim.report.cell import cell_of
 from padim.report.runs import find_runs
 from tests.report.tree import train

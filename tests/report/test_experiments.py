@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from padim.commands import report
+from padim.report import command as report
 from tests.drawn import draw
 
 SMALL = ["dataset=synthetic", "dataset.resize=[122,122]", "dataset.image_size=[112,112]", "backbone.weights=random"]
