@@ -13,7 +13,8 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from PIL import Image
 
-from padim.commands import CONF, ablate, report, train
+from padim.commands import CONF, ablate, train
+from padim.report import command as report
 from tests.commands.test_run import command as run_apart
 from tests.commands.test_run import run
 from tests.drawn import draw

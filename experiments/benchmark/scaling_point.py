@@ -86,7 +86,7 @@ def write_shards(folder: str, shards: str, images_each: str, *overrides: str) ->
 def merge_figures(folder: str) -> Figures:
     """Of padim-merge on all of them, its imports left out: seconds and GB."""
     paths = sorted(Path(folder).glob("*.ckpt"))
-    taken = seconds(lambda: save_changed(merge(paths), paths[0], Path(folder) / "all"))
+    taken = seconds(lambda: save_changed(merge(paths), Path(folder) / "all"))
     return {
         "merge": taken,
         "merge peak": peak_memory_mb() * GB_PER_MIB,

@@ -62,9 +62,9 @@ class Cell:
 
     @property
     def order(self) -> tuple[str | float, ...]:
-        """For sorting: PaDiM comes before other methods, and no reduction first."""
+        """For sorting: PaDiM comes before other methods, those by their names, and no reduction first."""
         values = [-1 if value is None else value for value in vars(self).values()]
-        return (self.method != "padim", *values)
+        return (self.method != "padim", self.method, *values)
 
 
 def cell_of(config: dict[str, Any], choices: dict[str, Any], head: dict[str, Any] | None = None) -> Cell:
