@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Threads that wait sleep instead of spinning: a busy neighbour on few cores would stall every tiny parallel loop.
 test test-slow test-slurm test-browser: export OMP_WAIT_POLICY = passive
-test: export OMP_NUM_THREADS = 1
+test test-slow: export OMP_NUM_THREADS = 1
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -22,8 +22,8 @@ demo: install ## Fit, test and draw on the synthetic data set, with random weigh
 test: install ## The fast tests, a file to a core at a time
 	$(BIN)/pytest -n logical --dist loadfile -m 'not slow and not slurm and not browser'
 
-test-slow: install ## The long tests
-	$(BIN)/pytest -m slow
+test-slow: install ## The long tests, likewise
+	$(BIN)/pytest -n logical --dist loadfile -m slow
 
 test-slurm: install ## Sweeps, clusters and many processes, on a SLURM of their own; root installs it when it is missing
 	$(BIN)/pytest -m slurm

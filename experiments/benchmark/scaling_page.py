@@ -90,28 +90,28 @@ def draw(found: Found, path: Path) -> None:
         points = found[axis]
         _times(panels[0][column], axis, points)
         _memory(panels[1][column], axis, points)
-    panels[0][0].set_ylabel("time")
+    panels[0][0].set_ylabel("fit (s)")
     panels[1][0].set_ylabel("memory of a fit (GB)")
+    figure.legend(*panels[0][1].get_legend_handles_labels(), loc="outside right upper", title="time, other panels")
+    figure.legend(*panels[1][1].get_legend_handles_labels(), loc="outside right lower", title="memory")
     figure.savefig(path, dpi=85)
 
 
 def _times(axes: Axes, axis: str, points: Mapping[str, Figures]) -> None:
     if axis == "images":
         counts = [int(value) for value in points]
-        axes.plot(counts, [f["fit"] for f in points.values()], "o-", color="#0072B2", label="fit (s)")
+        axes.plot(counts, [f["fit"] for f in points.values()], "ok-")
         axes.set(xlim=(0, None), ylim=(0, None))
     else:
         places = range(len(points))
         for (key, label), colour, marker in zip(TIMES.items(), COLOURS, "sovD", strict=True):
             scale = 1000 if key == "factorisation" else 1
-            axes.plot(
-                places, [scale * f[key] for f in points.values()], marker, color=colour, linestyle="-", label=label
-            )
+            line = "-" if axis == "image size" else ""
+            axes.plot(places, [scale * f[key] for f in points.values()], marker + line, color=colour, label=label)
         axes.set_yscale("log")
         _name(axes, points)
     axes.set_title(axis)
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=7)
 
 
 COLOURS = ("#999999", "#0072B2", "#D55E00", "#009E73")
@@ -133,7 +133,6 @@ def _memory(axes: Axes, axis: str, points: Mapping[str, Figures]) -> None:
         below = [low + height for low, height in zip(below, heights, strict=True)]
     _name(axes, points)
     axes.set_xlabel(axis)
-    axes.legend(fontsize=7)
 
 
 def _name(axes: Axes, points: Mapping[str, Figures]) -> None:
