@@ -124,6 +124,7 @@ def test_many_single_updates(updates: int, bound: float) -> None:
     assert_moments_of(fold(*x.split(1, 1)), x, bound)
 
 
+@pytest.mark.slow
 def test_ten_thousand_removals() -> None:
     x = embeddings(20_000)
     moments = fold(x)

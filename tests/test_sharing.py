@@ -61,6 +61,7 @@ def shared(request: pytest.FixtureRequest) -> tuple[tuple[Grid, ...], Heads]:
     return grids, fitted(factory(grids).make(CELLS), feature_maps(grids, 15), feature_maps(grids, 8, seed=1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layers", LAYERS)
 def test_every_head_of_one_pass_is_the_separate_one(shared: tuple[tuple[Grid, ...], Heads], layers: str) -> None:
     grids, heads = shared

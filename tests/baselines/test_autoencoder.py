@@ -146,6 +146,7 @@ def test_an_evaluation_gives_the_scores_of_the_run(
     assert rows(tmp_path / "predictions.csv") == rows(ssim_run / "predictions.csv")
 
 
+@pytest.mark.slow
 def test_a_prediction_gives_the_scores_of_the_run(
     ssim_run: Path, board: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -48,6 +48,7 @@ def test_a_run_beats_chance(wood: Path, tmp_path: Path, monkeypatch: pytest.Monk
     assert "pixel_auroc" not in metrics
 
 
+@pytest.mark.slow
 def test_real_images_beat_chance_by_far(
     mvtec: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

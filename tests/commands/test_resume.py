@@ -93,6 +93,7 @@ def test_of_another_configuration_it_starts_anew(
     assert same_bits(tmp_path, whole)
 
 
+@pytest.mark.slow
 def test_with_all_images_counted_it_still_finalises(
     root: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -124,6 +124,7 @@ def test_the_same_seed_gives_the_same_bytes(
         assert float(ours["score"]) == pytest.approx(float(theirs["score"]), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_another_seed_draws_other_channels(
     finished: tuple[Path, str], synthetic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,6 +134,7 @@ def test_another_seed_draws_other_channels(
     assert not torch.equal(ours.embedding.matrices[2], theirs.embedding.matrices[2])
 
 
+@pytest.mark.slow
 def test_without_its_state_a_checkpoint_is_smaller_and_scores_the_same(
     finished: tuple[Path, str], synthetic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -214,6 +216,7 @@ def test_a_sweep_runs_its_jobs_apart(synthetic: Path, tmp_path: Path, monkeypatc
     assert (tmp_path / "again" / "metrics.json").is_file()
 
 
+@pytest.mark.slow
 def test_tensorboard_gets_the_metrics(synthetic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     overrides = [f"output_dir={tmp_path}", f"dataset.root={synthetic}", *TINY]
     run(monkeypatch, train.main, *overrides, "logger=tensorboard")
@@ -250,6 +253,7 @@ def test_without_a_size_the_networks_own_is_taken(
     run(monkeypatch, evaluate.main, f"checkpoint={tmp_path / 'padim.ckpt'}", f"output_dir={tmp_path / 'again'}")
 
 
+@pytest.mark.slow
 def test_a_typo_is_refused_before_any_work(tmp_path: Path) -> None:
     result = command("train", "reduction.dmi=20", f"output_dir={tmp_path}")
     assert result.returncode == 1

@@ -93,6 +93,7 @@ def test_where_it_cannot_be_written_is_said(
         assert str(tmp_path / "file") in refused(monkeypatch, main, output, *arguments)
 
 
+@pytest.mark.slow
 def test_what_joins_can_leave_again(
     model: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

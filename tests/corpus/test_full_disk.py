@@ -99,7 +99,7 @@ def whole_lines(folder: Path) -> list[str]:
 @pytest.mark.parametrize(
     ("left", "options", "named"),
     [
-        (100 * KIB, ["contact_sheet=false"], r"overlays/\d+\.png\.jpg"),
+        pytest.param(100 * KIB, ["contact_sheet=false"], r"overlays/\d+\.png\.jpg", marks=pytest.mark.slow),
         pytest.param(100 * KIB, [*TABLES, "maps=npy"], r"maps/\d+\.png\.npy", marks=pytest.mark.slow),
         pytest.param(100 * KIB, [*TABLES, "maps=tiff"], r"maps/\d+\.png\.tiff", marks=pytest.mark.slow),
         (48 * KIB, TABLES, r"predictions\.(jsonl|csv)"),
@@ -126,6 +126,7 @@ def test_predictions_on_a_disk_that_fills_up(
         assert path.read_bytes() == (tmp_path / "whole" / path.relative_to(out)).read_bytes()
 
 
+@pytest.mark.slow
 def test_what_is_predicted_stays_where_there_is_no_room_to_go_on(
     predicted: Callable[..., None], images: Path, disk: Disk
 ) -> None:

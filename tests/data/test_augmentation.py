@@ -148,6 +148,7 @@ def test_a_turn_of_nothing_is_no_turn(crop: tuple[int, int], root: Path) -> None
     assert all(map(torch.equal, upright[:6], turned[:6]))
 
 
+@pytest.mark.slow
 def test_they_count_as_images_in_the_fit_alone(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     overrides = ["dataset=folder", f"dataset.root={root}", "dataset.resize=[64,64]", "dataset.image_size=[64,64]"]
     overrides += ["reduction.dim=20", "augmentation=light", "dataset.calibration_fraction=0.2"]

@@ -283,6 +283,7 @@ def test_no_room_at_all_is_refused() -> None:
         ImageDataModule(Folder("root"), SIZE, SIZE, cache=True, cache_gb=0)
 
 
+@pytest.mark.slow
 def test_a_second_run_loads_five_times_faster(tmp_path: Path) -> None:
     """A dozen PNGs of 900 pixels."""
     images = [write(tmp_path / f"images/{n}.png", size=(900, 900), seed=n) for n in range(12)]

@@ -130,6 +130,7 @@ def test_one_command_on_a_flat_folder(tmp_path: Path, monkeypatch: pytest.Monkey
     assert (out / "padim.ckpt").is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keep_aspect", [False, True])
 def test_folders_with_masks_and_without(
     keep_aspect: bool,

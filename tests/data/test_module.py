@@ -145,6 +145,7 @@ def test_a_mask_that_cannot_be_read_is_never_skipped(root: Path) -> None:
             list(data.test_dataloader())
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_and_tells(
     broken: Path,
     tmp_path: Path,

@@ -32,7 +32,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
             ["images", "raw images", "float16"],
             marks=pytest.mark.slow,
         ),
-        (["--format=torch"], ["images"]),
+        pytest.param(["--format=torch"], ["images"], marks=pytest.mark.slow),
         (["--format=safetensors", "--half"], ["images", "float16"]),
     ],
     ids=["onnx", "torch", "safetensors"],
@@ -65,6 +65,7 @@ def test_beside_the_checkpoint_with_its_statistics(monkeypatch: pytest.MonkeyPat
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["torch", "safetensors"])
 def test_a_file_that_scores_otherwise_is_not_kept(kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     module = fitted(**SMALL)
@@ -105,6 +106,7 @@ def test_what_is_no_checkpoint_is_named(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_model_that_is_not_fitted_is_refused(
     checkpoint: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -127,6 +127,7 @@ def test_rows_beyond_float16_are_refused(tmp_path: Path) -> None:
         save_safetensors(module, tmp_path / "model.safetensors", half=True)
 
 
+@pytest.mark.slow
 def test_opsets(small: PaDiMModule, tmp_path: Path) -> None:
     assert compare(onnx(small, tmp_path, opset=20), ModulePredictor(small)).within(RTOL)
     with pytest.raises(ValueError, match="cannot write opset 12, it gave 18"):

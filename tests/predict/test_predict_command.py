@@ -64,6 +64,7 @@ def test_the_formats_of_maps_agree(predicted: Callable[..., list[str]], folder: 
         predicted("maps=png")
 
 
+@pytest.mark.slow
 def test_broken_images_are_listed_and_the_rest_go_on(model: Model, folder: Path) -> None:
     """In a process of its own, fed by standard input, with worker processes."""
     (folder / "broken.png").write_bytes(b"no image")
@@ -135,6 +136,7 @@ def test_a_second_run_does_what_is_new_or_has_changed(
     assert rows(folder.parent / "out" / "skipped.csv") == []
 
 
+@pytest.mark.slow
 def test_predictions_of_another_kind_are_not_mixed(predicted: Callable[..., list[str]], folder: Path) -> None:
     predicted()
     before = (folder.parent / "out" / "predictions.jsonl").read_bytes()
@@ -186,6 +188,7 @@ def test_without_a_calibration_there_are_scores_alone(
     assert [row["path"] for row in table if row["alarm"] == "1"] == [str(folder / "b" / "c" / "x.png")]
 
 
+@pytest.mark.slow
 def test_contact_sheets(predicted: Callable[..., list[str]], folder: Path) -> None:
     """Pages of 24, the highest first."""
     sheets = folder.parent / "out" / "contact_sheet"

@@ -38,6 +38,7 @@ def dims(*values: int, reduction: str = "random", **others: Any) -> list[dict[st
     return [head | {"name": f"{reduction}{dim}", "dim": dim} for dim in values]
 
 
+@pytest.mark.slow
 def test_sizes(tmp_path: Path) -> None:
     heads = [*dims(50, 100, 200), *dims(100, 200, reduction="pca"), {"name": "none", "percent": PERCENT}]
     for name in ("bottle", "wood"):
@@ -54,6 +55,7 @@ def test_sizes(tmp_path: Path) -> None:
             assert len(picture.convert("L").getcolors()) > 20  # something is drawn
 
 
+@pytest.mark.slow
 def test_the_dimension_is_shown_over_the_classes_of_every_point(tmp_path: Path) -> None:
     ablate(tmp_path / "runs/a", dims(50, 100), category="bottle")
     ablate(tmp_path / "runs/b", dims(50), category="wood")
@@ -62,11 +64,13 @@ def test_the_dimension_is_shown_over_the_classes_of_every_point(tmp_path: Path) 
     assert captions["dimension_1.png"] == f"{start}: averaged over bottle."
 
 
+@pytest.mark.slow
 def test_one_dimension_is_no_line(tmp_path: Path) -> None:
     ablate(tmp_path / "runs/a", [*dims(100), *dims(200, reduction="pca"), *dims(200, covariance="oas")])
     assert "dimension_1.png" not in drawn(tmp_path)
 
 
+@pytest.mark.slow
 def test_many_models_are_cut_to_the_best(tmp_path: Path) -> None:
     heads = [{**head, "percent": (99, 90 + number / 10, 80)} for number, head in enumerate(dims(*range(10, 22)))]
     ablate(tmp_path / "runs/a", heads)

@@ -78,6 +78,7 @@ def test_evaluating_is_another_job_type(fitted: Path, tmp_path: Path, monkeypatc
     assert "model" not in logged.artifacts
 
 
+@pytest.mark.slow
 def test_without_other_overrides_the_name_is_the_folders(
     synthetic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
