@@ -237,7 +237,7 @@ def test_a_run_beats_chance(wood: Path, tmp_path: Path, monkeypatch: pytest.Monk
 def test_training_helps(board: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its loss falls below that of guessing the positions, and it beats chance by 0.2 in pixel AUROC.
 
-    With a weight of 1 it did neither: all vectors became one before positions were learnt.
+    With a weight of 1 the loss stayed there: all vectors became one before positions were learnt.
     """
     given = [*SMALLEST, "model.learning_rate=5e-4", "trainer.max_epochs=15"]
     metrics = trained("patch_svdd", board, tmp_path, monkeypatch, *given)

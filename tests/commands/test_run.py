@@ -216,7 +216,6 @@ def test_a_sweep_runs_its_jobs_apart(synthetic: Path, tmp_path: Path, monkeypatc
     assert (tmp_path / "again" / "metrics.json").is_file()
 
 
-@pytest.mark.slow
 def test_tensorboard_gets_the_metrics(synthetic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     overrides = [f"output_dir={tmp_path}", f"dataset.root={synthetic}", *TINY]
     run(monkeypatch, train.main, *overrides, "logger=tensorboard")

@@ -24,7 +24,7 @@ def test_broken_files_are_refused_or_harmless(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_many_more(tmp_path: Path) -> None:
-    assert run(tmp_path, seed=1, seconds=60, files=10**6, kinds=KINDS).findings == {}
+    assert run(tmp_path, seed=1, seconds=300, files=10**6, kinds=KINDS).findings == {}
 
 
 class Careless(Worker):

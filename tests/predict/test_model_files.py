@@ -11,11 +11,9 @@ from padim.commands import export, predict
 from tests.commands.test_run import run
 from tests.predict.photos import plate, save
 
-ONNX = [pytest.param(["onnx", *more], marks=pytest.mark.slow) for more in ([], ["--preprocessing"])]
-
 
 @pytest.mark.slow
-@pytest.mark.parametrize("options", [["safetensors"], *ONNX], ids=" ".join)
+@pytest.mark.parametrize("options", [["safetensors"], ["onnx"], ["onnx", "--preprocessing"]], ids=" ".join)
 def test_an_exported_model_predicts_as_its_checkpoint(
     options: list[str], model: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -51,7 +51,6 @@ def test_costs_stand_beside_the_papers(tmp_path: Path, monkeypatch: pytest.Monke
     assert not (output / "memory.png").exists()
 
 
-@pytest.mark.slow
 def test_memory_against_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for images in (50, 100, 200):
         run(tmp_path / f"runs/padim{images}", (98, 97, 96), images=images)

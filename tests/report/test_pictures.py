@@ -64,13 +64,11 @@ def test_the_dimension_is_shown_over_the_classes_of_every_point(tmp_path: Path) 
     assert captions["dimension_1.png"] == f"{start}: averaged over bottle."
 
 
-@pytest.mark.slow
 def test_one_dimension_is_no_line(tmp_path: Path) -> None:
     ablate(tmp_path / "runs/a", [*dims(100), *dims(200, reduction="pca"), *dims(200, covariance="oas")])
     assert "dimension_1.png" not in drawn(tmp_path)
 
 
-@pytest.mark.slow
 def test_many_models_are_cut_to_the_best(tmp_path: Path) -> None:
     heads = [{**head, "percent": (99, 90 + number / 10, 80)} for number, head in enumerate(dims(*range(10, 22)))]
     ablate(tmp_path / "runs/a", heads)
