@@ -81,6 +81,7 @@ def test_heads_and_their_report(images: Path, tmp_path: Path, monkeypatch: pytes
     assert (tmp_path / "report" / "report.md").is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [command for command in PADIM_COMMANDS if command.startswith("padim-train")])
 def test_training_commands_run(command: str, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first job of a sweep, on a few small images, and with random weights for want of a hub."""

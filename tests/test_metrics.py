@@ -390,6 +390,7 @@ def _rank(rank: int, folder: str) -> None:
     torch.distributed.destroy_process_group()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")  # see start_method below
 def test_two_processes_equal_one(tmp_path: Path) -> None:
     # fork, as DataLoader does: a spawned process would import everything again, for 15 seconds

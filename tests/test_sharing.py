@@ -53,9 +53,7 @@ def fitted(heads: Any, features: list[torch.Tensor], others: list[torch.Tensor])
     return heads
 
 
-@pytest.fixture(
-    scope="module", params=[GRIDS[0], *(pytest.param(grids, marks=pytest.mark.slow) for grids in GRIDS[1:])], ids=str
-)
+@pytest.fixture(scope="module", params=GRIDS, ids=str)
 def shared(request: pytest.FixtureRequest) -> tuple[tuple[Grid, ...], Heads]:
     grids = request.param
     return grids, fitted(factory(grids).make(CELLS), feature_maps(grids, 15), feature_maps(grids, 8, seed=1))
@@ -77,6 +75,7 @@ def test_every_head_of_one_pass_is_the_separate_one(shared: tuple[tuple[Grid, ..
             torch.testing.assert_close(ours, its, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_level_maps_add_up(shared: tuple[tuple[Grid, ...], Heads]) -> None:
     grids, heads = shared
     test = feature_maps(grids, 4, seed=2)

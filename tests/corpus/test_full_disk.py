@@ -96,12 +96,13 @@ def whole_lines(folder: Path) -> list[str]:
     return [line for line in (folder / "predictions.jsonl").read_text().splitlines(True) if line[-1] == "\n"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("left", "options", "named"),
     [
-        pytest.param(100 * KIB, ["contact_sheet=false"], r"overlays/\d+\.png\.jpg", marks=pytest.mark.slow),
-        pytest.param(100 * KIB, [*TABLES, "maps=npy"], r"maps/\d+\.png\.npy", marks=pytest.mark.slow),
-        pytest.param(100 * KIB, [*TABLES, "maps=tiff"], r"maps/\d+\.png\.tiff", marks=pytest.mark.slow),
+        (100 * KIB, ["contact_sheet=false"], r"overlays/\d+\.png\.jpg"),
+        (100 * KIB, [*TABLES, "maps=npy"], r"maps/\d+\.png\.npy"),
+        (100 * KIB, [*TABLES, "maps=tiff"], r"maps/\d+\.png\.tiff"),
         (48 * KIB, TABLES, r"predictions\.(jsonl|csv)"),
     ],
 )
