@@ -13,7 +13,7 @@ from timm.layers import to_2tuple
 from timm.models import PretrainedCfg
 from torch import Tensor, nn
 
-from padim.folding import folded, is_foldable
+from padim.execution import Execution, Run, feature_maps
 from padim.grids import Grid
 from padim.taps import cut, tap_names
 from padim.weights import fill, held_by_files, read_weights, require_memory
@@ -51,7 +51,8 @@ class Backbone(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self._fast: list[nn.Module] = []  # no part of the state: the network as it runs, made when it first does
+        self._execution = Execution()
+        self._run: Run | None = None  # no part of the state: made when the network first runs
         self.register_load_state_dict_post_hook(Backbone._forget)  # type: ignore[no-untyped-call]
         tagged = f"{name}.{tag}" if tag else name
         options: dict[str, Any] = {"img_size": image_size} if _configuration(name, tag).fixed_input_size else {}
@@ -74,21 +75,28 @@ class Backbone(nn.Module):
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Feature maps (B, C_m, h_m, w_m) of normalised images (B, 3, H, W)."""
-        if self.indices is None:
-            return list(self.network(images).values())
-        network: Any = self._running(images)
-        return network.forward_intermediates(images, indices=self.indices, intermediates_only=True)
+        if images.is_meta or torch.compiler.is_compiling():  # a graph's runtime does what Execution does
+            return feature_maps(self.network, self.indices)(images)
+        if self._run is None:
+            self._run = self.execution.prepared(self.network, self.indices)
+        return self._run(images)
 
-    def _running(self, images: Tensor) -> nn.Module:
-        """The network, or what computes the same faster; a graph's runtime does such things itself."""
-        if images.is_meta or torch.compiler.is_compiling() or not is_foldable(self.network):
-            return self.network
-        if not self._fast:
-            self._fast = [folded(self.network)]
-        return self._fast[0]
+    @property
+    def execution(self) -> Execution:
+        """How the network computes; set it at any time."""
+        return self._execution
+
+    @execution.setter
+    def execution(self, execution: Execution) -> None:
+        self._execution = execution
+        self._forget()
 
     def _forget(self, *_: object) -> None:
-        self._fast = []
+        self._run = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies and pickles run by their own network."""
+        return self.__dict__ | {"_run": None}
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Backbone":
         """To another device or type."""

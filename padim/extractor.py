@@ -29,7 +29,7 @@ class Extractor(nn.Module):
     def features(self, images: Tensor) -> list[Tensor]:
         """Feature maps of the frozen backbone, (B, C_m, h_m, w_m)."""
         require_images(images, self.backbone.image_size)
-        normalised = (images.to(memory_format=torch.channels_last) - self.mean) / self.std
+        normalised = (images.to(memory_format=self.backbone.execution.memory_format) - self.mean) / self.std
         return self.backbone(normalised)
 
 

@@ -4,7 +4,6 @@ from copy import deepcopy
 from itertools import pairwise
 from typing import Any
 
-import torch
 from timm.models.resnet import ResNet
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -16,15 +15,14 @@ def is_foldable(network: nn.Module) -> bool:
 
 
 def folded(network: nn.Module) -> nn.Module:
-    """A copy of a :func:`foldable <is_foldable>` network in eval mode, for images in channels-last layout."""
-    with torch.inference_mode(False), torch.no_grad():  # it outlives whatever mode it is made in
-        copy = deepcopy(network)
-        for module in list(copy.modules()):
-            for convolution, norm in _pairs(module):
-                fused = fuse_conv_bn_eval(getattr(module, convolution), getattr(module, norm))
-                setattr(module, convolution, fused.requires_grad_(False))
-                setattr(module, norm, nn.Identity())
-        return copy.to(memory_format=torch.channels_last)
+    """A copy of a :func:`foldable <is_foldable>` network in eval mode."""
+    copy = deepcopy(network)
+    for module in list(copy.modules()):
+        for convolution, norm in _pairs(module):
+            fused = fuse_conv_bn_eval(getattr(module, convolution), getattr(module, norm))
+            setattr(module, convolution, fused.requires_grad_(False))
+            setattr(module, norm, nn.Identity())
+    return copy
 
 
 def _pairs(module: nn.Module) -> list[tuple[str, str]]:

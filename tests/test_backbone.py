@@ -11,6 +11,7 @@ import yaml
 
 from padim.backbone import Backbone, native_size
 from padim.commands import CONF
+from padim.execution import Execution
 from padim.grids import Grid
 from padim.taps import cut
 
@@ -93,11 +94,11 @@ def channels_first(name: str, output: torch.Tensor, grid: Grid) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("name", ["resnet18", "test_efficientnet", "test_convnext"])
-def test_either_cut_ends_at_the_last_tap(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_either_cut_ends_at_the_last_tap(name: str) -> None:
     """Through the network's own feature maps, and through its graph: an inner tap makes the difference."""
-    monkeypatch.setattr("padim.backbone.is_foldable", lambda network: False)  # graphs never are
     inner = {"resnet18": "layer1.0", "test_efficientnet": "blocks.1.0", "test_convnext": "stages.0.blocks.0"}[name]
     by_stage, by_graph = Backbone(name, (3,), SIZE), Backbone(name, (inner, 3), SIZE)
+    by_stage.execution = Execution(fold_batch_norm=False)  # those of a graph never are
     assert by_stage.network.state_dict().keys() == by_graph.network.state_dict().keys()
     assert torch.equal(by_stage(images())[0], by_graph(images())[1])
 

@@ -31,6 +31,11 @@ WHOLE_TABLE = [
     "factorisation / backbone, batch 32",
     "distance, map, score / backbone, batch 16",
     "distance, map, score / backbone, batch 1",
+    *(
+        f"backbone, `{choice}` / by default, batch {size}"
+        for choice in ("channels_last=false", "fold_batch_norm=false", "compile=true", "bfloat16=true")
+        for size in (16, 1)
+    ),
 ]
 
 

@@ -25,6 +25,24 @@ def test_all_channels(mvtec: Path, weights: Path, tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.slow
+def test_half_precision(mvtec: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the network alone; the bounds are those that the documentation states."""
+    files = [f"dataset.root={mvtec}", f"backbone.weights={weights}"]
+    found = []
+    for answer in ("false", "true"):
+        folder = tmp_path / answer
+        options = [f"execution.bfloat16={answer}", f"output_dir={folder}", *files]
+        run(monkeypatch, train.main, "experiment=padim_r18_rd100", *options)
+        scores = [float(row["score"]) for row in rows(folder / "predictions.csv")]
+        found.append((scores, json.loads((folder / "metrics.json").read_text())))
+    (scores, metrics), (half_scores, half_metrics) = found
+    assert half_scores == pytest.approx(scores, rel=0.02)
+    assert half_scores != scores
+    for name in ("image_auroc", "pixel_auroc", "pro"):
+        assert half_metrics[name] == pytest.approx(metrics[name], abs=0.001)
+
+
+@pytest.mark.slow
 def test_a_hundred_random_channels(
     mvtec: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

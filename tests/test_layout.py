@@ -22,7 +22,7 @@ LAYERS = [
     {"padim.evaluation", "padim.model"},
     {"padim.data", "padim.decisions", "padim.estimate", "padim.extractor", "padim.metrics", "padim.sharing"},
     {"padim.backbone", "padim.cells", "padim.heads", "padim.leave_one_out", "padim.processes"},
-    {"padim.head", "padim.taps", "padim.weights"},
+    {"padim.execution", "padim.head", "padim.taps", "padim.weights"},
     {"padim.counting", "padim.whitening"},
     {"padim.statistics"},
     {"padim.derivation", "padim.embedding"},

@@ -4,6 +4,7 @@ import argparse
 import logging
 import time
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from functools import partial
 from itertools import cycle
 from pathlib import Path
@@ -30,6 +31,8 @@ from experiments.benchmark.timing import (
 )
 from padim.data.samples import Batch
 from padim.data.synthetic import Synthetic, generate
+from padim.execution import Execution
+from padim.extractor import Extractor
 from padim.model import PaDiM
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
@@ -85,6 +88,7 @@ def model_rows(model: Model, drawn: tuple[str, ...], gpu: bool) -> Iterator[Row]
     waits = repeat(lambda: waiting(padim, batches(config, few)), model.repetitions)
     yield Row(f"waiting for images / loading and backbone, N = {few}", model.name, waits, "s", 0.1, ".1%")
     yield from step_rows(model, padim, batches(config, 32), gpu)
+    yield from execution_rows(model, padim, batches(config, max(model.head)))
 
 
 def step_rows(model: Model, padim: PaDiM, loader: DataLoader[Batch], gpu: bool) -> Iterator[Row]:
@@ -108,6 +112,19 @@ def step_rows(model: Model, padim: PaDiM, loader: DataLoader[Batch], gpu: bool) 
             yield row("distance, map, score", partial(padim.head, some), size, target)
             if gpu:
                 yield row("whole prediction", partial(padim, images[:size]), size)
+
+
+def execution_rows(model: Model, padim: PaDiM, loader: DataLoader[Batch]) -> Iterator[Row]:
+    """Each choice of ``execution`` that is not the default, beside the defaults."""
+    images = next(iter(loader)).image.to(padim.mean.device)
+    for name, default in Execution()._asdict().items():
+        other = Extractor(deepcopy(padim.backbone)).to(images.device)
+        other.backbone.execution = Execution()._replace(**{name: not default})
+        for size in model.head:
+            step, turns = partial(other.features, images[:size]), len(images) // size
+            pairs = against_backbone(step, padim, images[:size], turns, model.repetitions)
+            what = f"backbone, `{name}={str(not default).lower()}` / by default, batch {size}"
+            yield Row(what, model.name, per_image(pairs, len(images)), "ms per image")
 
 
 def per_image(pairs: list[Pair], images: int) -> list[Pair]:

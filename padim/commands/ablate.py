@@ -19,6 +19,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from padim.ablation import AblationModule
 from padim.cells import Cell, expand
 from padim.commands import CONF
+from padim.commands.execution import settle_execution
 from padim.commands.finished import finishing, leave_out
 from padim.commands.interruption import interruptible
 from padim.commands.output import write_csv, write_curves, write_json, write_predictions
@@ -108,6 +109,7 @@ def one_pass(
 ) -> dict[str, Tested]:
     """Fit and test some heads, whose memory is free again afterwards; add what it took to the facts."""
     module = AblationModule(plain(config.backbone), cells, data.image_size, plain(config.anomaly_map))
+    settle_execution(config.execution, module)
     trainer, start = new_trainer(), time.perf_counter()
     callbacks_of(trainer).append(progress)
     trainer.fit(module, data)

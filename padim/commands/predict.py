@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 from tqdm import tqdm
 
 from padim.commands import CONF
+from padim.commands.execution import settle_execution
 from padim.commands.interruption import interruptible
 from padim.data.listing import Listing, list_images
 from padim.export.predictor import ModulePredictor, Predictor, load_predictor
@@ -43,7 +44,7 @@ def main(config: DictConfig) -> None:
 
 def predict(config: DictConfig, output_dir: Path) -> None:
     """One run."""
-    predictor = load(config.checkpoint, config.device)
+    predictor = load(config.checkpoint, config.device, config.execution)
     decision = decide_by(predictor.facts.calibration, config.alpha, config.threshold)
     listing = list_images(str(config.input), without=[output_dir / name for name in FOLDERS])
     pictures = Pictures(output_dir, listing, decision, config.overlays, config.contact_sheet, config.maps)
@@ -66,13 +67,15 @@ def predict(config: DictConfig, output_dir: Path) -> None:
     print(_table(tally, total, alarms, decision, output_dir), flush=True)
 
 
-def load(checkpoint: str, device: str) -> Predictor:
-    """The model, where it is to run."""
+def load(checkpoint: str, device: str, execution: DictConfig) -> Predictor:
+    """The model, where it is to run and as."""
     predictor = load_predictor(checkpoint)
     if isinstance(predictor, ModulePredictor):
-        predictor.module.to(device)
-    elif device != "cpu":
+        settle_execution(execution, predictor.module.to(device))
+        return predictor
+    if device != "cpu":
         raise ValueError(f"device={device}, but {checkpoint} runs on the CPU alone; give device=cpu, or a .ckpt")
+    settle_execution(execution, None)
     return predictor
 
 
@@ -80,7 +83,7 @@ def made_with(config: DictConfig, listing: Listing, decision: Decision) -> dict[
     """What predictions depend on, other than their image."""
     with Path(config.checkpoint).open("rb") as file:
         content = file_digest(file, "sha256").hexdigest()
-    kept = {"overlays": config.overlays, "maps": config.maps}
+    kept = {"overlays": config.overlays, "maps": config.maps, "bfloat16": config.execution.bfloat16}
     return {"checkpoint": content, "threshold": decision.threshold, "root": str(listing.root), **kept}
 
 

@@ -13,6 +13,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from padim.calibration import images_needed
 from padim.commands import CONF
 from padim.commands.calibrate import calibrate, heads_of
+from padim.commands.execution import settle_execution
 from padim.commands.finished import finishing, leave_out
 from padim.commands.interruption import interruptible
 from padim.commands.objective import achieved, require_known
@@ -48,6 +49,7 @@ def train(config: DictConfig, output_dir: Path, identity: dict[str, Any]) -> Non
     as_composed = OmegaConf.to_container(config)
     data = instantiate(config.data)
     module = instantiate(config.model)
+    settle_execution(config.execution, module)
     if config.calibration.source == "leave_one_out":
         require_exact(heads_of(module))
     progress = progress_of(module)((output_dir / "progress").absolute(), identity, config.save_every)

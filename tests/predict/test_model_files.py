@@ -34,3 +34,23 @@ def test_an_exported_model_predicts_as_its_checkpoint(
             assert region.pop("score") == pytest.approx(other.pop("score"), rel=1e-4)
         assert ours["shares"] == pytest.approx(theirs["shares"], abs=1e-3)
         assert {**ours, "shares": 0} == {**theirs, "shares": 0}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("device=cuda", r"device=cuda, but .*model.onnx runs on the CPU alone"),
+        ("execution.bfloat16=true", r"execution.bfloat16: no frozen backbone of torch is in this model"),
+    ],
+)
+def test_a_graph_runs_by_its_own_runtime(
+    option: str, message: str, model: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exported = tmp_path / "model.onnx"
+    arguments = ["padim-export", str(model("stretch")), "--format", "onnx", "--output", str(exported)]
+    monkeypatch.setattr(sys, "argv", arguments)
+    export.main()
+    save(plate(1), tmp_path / "fine.png")
+    with pytest.raises(ValueError, match=message):
+        run(monkeypatch, predict.main, f"checkpoint={exported}", f"input={tmp_path / 'fine.png'}", option)

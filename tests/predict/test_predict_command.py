@@ -142,6 +142,7 @@ def test_predictions_of_another_kind_are_not_mixed(predicted: Callable[..., list
     before = (folder.parent / "out" / "predictions.jsonl").read_bytes()
     for options, said in (
         (["maps=npy"], "maps was none and is npy"),
+        (["execution.bfloat16=true"], "bfloat16 was False and is True"),
         (["threshold=3"], r"threshold was .* and is 3"),
         ([f"input={folder / 'a'}"], r"root was .*images and is .*images/a"),
         (["alpha=0.5"], "threshold was .* and is .*"),
@@ -165,6 +166,15 @@ def test_batches_and_workers_change_nothing(predicted: Callable[..., list[str]],
         predicted(*options, to=name)
         scores.append([float(row["score"]) for row in rows(folder.parent / name / "predictions.csv")])
     assert scores[0] == pytest.approx(scores[1], rel=1e-5)
+
+
+def test_half_precision_changes_digits_alone(predicted: Callable[..., list[str]], folder: Path) -> None:
+    scores = {}
+    for answer in ("false", "true"):
+        predicted(f"execution.bfloat16={answer}", "overlays=false", "contact_sheet=false", to=answer)
+        scores[answer] = [float(row["score"]) for row in rows(folder.parent / answer / "predictions.csv")]
+    assert scores["true"] != scores["false"]
+    assert scores["true"] == pytest.approx(scores["false"], rel=0.05)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,31 @@
+"""From the configuration to the backbone: how it computes."""
+
+from omegaconf import DictConfig
+from torch import nn
+
+from padim.backbone import Backbone
+from padim.execution import Execution
+
+
+def settle_execution(config: DictConfig, module: nn.Module | None) -> None:
+    """Make the backbone of a model compute as ``execution`` says.
+
+    Args:
+        config: the node ``execution``.
+        module: the model; None: it is a graph, which another runtime computes.
+
+    Raises:
+        ValueError: it says nothing that can be done.
+    """
+    given = {str(name): value for name, value in config.items()}
+    for name, value in given.items():
+        if not isinstance(value, bool):
+            raise ValueError(f"execution.{name}={value}; allowed are true and false")
+    backbones = [part for part in module.modules() if isinstance(part, Backbone)] if module else []
+    if not backbones and (changed := given.items() - Execution()._asdict().items()):
+        raise ValueError(
+            f"{', '.join(f'execution.{name}' for name, _ in changed)}: no frozen backbone of torch is in this model; "
+            "leave it as it is"
+        )
+    for backbone in backbones:
+        backbone.execution = Execution(**given)

@@ -1,0 +1,125 @@
+"""However the backbone computes, its feature maps are the network's; only bfloat16 is allowed more than rounding."""
+
+import pickle
+import shutil
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+from torch import Tensor, nn
+
+from padim.backbone import Backbone
+from padim.commands import CONF
+from padim.commands.execution import settle_execution
+from padim.execution import Execution, feature_maps
+
+SIZE = (64, 64)
+NETWORKS = {  # folded, not folded, a transformer, a graph
+    "resnet18": (1, 2, 3),
+    "test_efficientnet": (1, 2),
+    "test_vit": ("blocks.0", "blocks.2"),
+    "resnet34": ("layer1.0.conv1", "layer2"),
+}
+compiled = pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+
+
+def images() -> Tensor:
+    return torch.randn(3, 3, *SIZE, generator=torch.Generator().manual_seed(1))
+
+
+def run(name: str, execution: Execution) -> list[Tensor]:
+    backbone = Backbone(name, NETWORKS[name], SIZE)
+    backbone.execution = execution
+    with torch.inference_mode():
+        return backbone(images())
+
+
+def reference(name: str) -> list[Tensor]:
+    """The plain network in float64."""
+    backbone = Backbone(name, NETWORKS[name], SIZE).double()
+    return feature_maps(backbone.network, backbone.indices)(images().double())
+
+
+def error(name: str, execution: Execution) -> float:
+    """Largest of all feature maps, of their norm."""
+    pairs = zip(run(name, execution), reference(name), strict=True)
+    return max(float((found - expected).norm() / expected.norm()) for found, expected in pairs)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("channels_last", [False, True])
+@pytest.mark.parametrize("fold_batch_norm", [False, True])
+def test_choices_change_rounding_alone(name: str, channels_last: bool, fold_batch_norm: bool) -> None:
+    assert error(name, Execution(channels_last, fold_batch_norm)) < 1e-5
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_bfloat16_is_computed_in_it_and_handed_out_in_float32(name: str) -> None:
+    assert 1e-4 < error(name, Execution(bfloat16=True)) < 2e-2
+    assert {each.dtype for each in run(name, Execution(bfloat16=True))} == {torch.float32}
+
+
+@compiled
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NETWORKS)
+def test_compiled_networks_are_the_networks(name: str) -> None:
+    assert error(name, Execution(compile=True)) < 1e-5
+
+
+@compiled
+@pytest.mark.slow
+def test_a_compiled_network_takes_batches_of_any_size() -> None:
+    backbone, plain = Backbone("resnet18", (1,), SIZE), Backbone("resnet18", (1,), SIZE)
+    backbone.execution = Execution(compile=True)
+    for count in (3, 1, 2, 5):
+        batch = images()[:1].repeat(count, 1, 1, 1)
+        torch.testing.assert_close(backbone(batch), plain(batch), rtol=1e-4, atol=1e-5)
+
+
+def test_a_choice_counts_at_once_and_leaves_the_state_alone() -> None:
+    backbone = Backbone("resnet18", (1,), SIZE)
+    before = {name: value.clone() for name, value in backbone.state_dict().items()}
+    (first,) = backbone(images())
+    backbone.execution = Execution(bfloat16=True)
+    (second,) = backbone(images())
+    backbone.execution = Execution()
+    (third,) = backbone(images())
+    assert torch.equal(first, third)
+    assert not torch.equal(first, second)
+    assert all(torch.equal(value, before[name]) for name, value in backbone.state_dict().items())
+
+
+@pytest.mark.parametrize("copy", [deepcopy, lambda backbone: pickle.loads(pickle.dumps(backbone))])
+def test_a_copy_runs_by_its_own_network(copy: Callable[[Backbone], Backbone]) -> None:
+    backbone = Backbone("resnet18", (1,), SIZE)
+    (expected,) = backbone(images())
+    own = copy(backbone)
+    backbone.network.conv1.weight.zero_()
+    own.network.conv1.weight.neg_()
+    (found,) = own(images())
+    assert not torch.equal(found, expected)
+    assert found.std() > 0
+
+
+def test_the_defaults_are_those_of_the_configuration() -> None:
+    assert OmegaConf.load(Path(CONF) / "execution" / "default.yaml") == Execution()._asdict()
+
+
+def test_the_configuration_reaches_every_backbone() -> None:
+    module = nn.ModuleList([Backbone("resnet18", (1,), SIZE), nn.Linear(2, 2)])
+    settle_execution(OmegaConf.create({"bfloat16": True, "channels_last": False}), module)
+    assert module[0].execution == Execution(channels_last=False, bfloat16=True)
+
+
+def test_what_is_no_choice_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"execution.compile=maybe; allowed are true and false"):
+        settle_execution(OmegaConf.create({"compile": "maybe"}), Backbone("resnet18", (1,), SIZE))
+
+
+def test_models_without_a_backbone_refuse_choices() -> None:
+    settle_execution(OmegaConf.create(Execution()._asdict()), nn.Linear(2, 2))
+    with pytest.raises(ValueError, match=r"execution.bfloat16: no frozen backbone of torch is in this model"):
+        settle_execution(OmegaConf.create({"bfloat16": True}), nn.Linear(2, 2))
