@@ -213,9 +213,26 @@ def test_a_checkpoint_is_written_whole_or_not_at_all(size: int, disk: Disk) -> N
     assert {one.name for one in disk.path.iterdir()} == {"padim.ckpt", "filler"}
 
 
-def test_a_fit_whose_checkpoint_finds_no_room(images: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+def fitting(images: Path) -> list[str]:
     tiny = ["dataset.resize=[64,64]", "dataset.image_size=[64,64]", "reduction.dim=10", "save_every=null"]
-    options = ["dataset=folder", f"dataset.root={images}", *tiny, f"output_dir={disk.path}"]
+    return ["dataset=folder", f"dataset.root={images}", *tiny]
+
+
+def test_a_fit_on_a_disk_that_is_read_only(images: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk.mount("remount,size=100m")
+    run(monkeypatch, train.main, *fitting(images), f"output_dir={disk.path / 'old'}")
+    before = {path: path.read_bytes() for path in disk.path.rglob("*") if path.is_file()}
+    with disk.read_only() as view:
+        for folder in (view / "new", view / "old"):
+            with pytest.raises((OSError, ValueError)) as raised:
+                run(monkeypatch, train.main, *fitting(images), f"output_dir={folder}")
+            reason = raised.value.__cause__ or raised.value  # logging says less
+            assert f"Read-only file system: '{folder}" in str(reason)
+    assert {path: path.read_bytes() for path in disk.path.rglob("*") if path.is_file()} == before
+
+
+def test_a_fit_whose_checkpoint_finds_no_room(images: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = [*fitting(images), f"output_dir={disk.path}"]
     filler = disk.fill(200 * KIB)
     with pytest.raises(OSError, match=f"No space left on device: '{disk.path}/padim.ckpt'"):
         run(monkeypatch, train.main, *options)
