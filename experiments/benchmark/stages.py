@@ -34,6 +34,7 @@ STAGES = {
     ),
     "pictures": (
         "padim.commands.run.draw_extremes",
+        "padim.predict.pictures.Pictures._at_once",
         "padim.predict.pictures.Pictures.write",
         "padim.predict.pictures.Pictures.write_sheets",
     ),

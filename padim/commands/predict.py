@@ -19,8 +19,7 @@ from padim.commands.interruption import interruptible
 from padim.data.listing import Listing, list_images
 from padim.export.predictor import ModulePredictor, Predictor, load_predictor
 from padim.predict.decision import Decision, decide_by, described
-from padim.predict.finding import Finding, findings
-from padim.predict.images import Broken
+from padim.predict.finding import Found, findings
 from padim.predict.pictures import FOLDERS, Pictures
 from padim.predict.records import Records
 from padim.predict.sheet import PAGE, PAGES
@@ -60,8 +59,8 @@ def predict(config: DictConfig, output_dir: Path) -> None:
     total, alarms = records.counted()
     if config.contact_sheet and (tally.images or not pictures.has_sheets):
         top = records.highest(PAGE * PAGES)
-        for one in read(paths=[path for path in top if path not in pictures.highest], pictures=True):
-            if isinstance(one, Finding):  # with the record that is there: another batch changes the last digits
+        for found, _ in read(paths=[path for path in top if path not in pictures.highest], pictures=True):
+            for one in found:  # with the record that is there: another batch changes the last digits
                 pictures.remember(one._replace(record=top[one.record["path"]]))
         pictures.write_sheets(total)
     print(_table(tally, total, alarms, decision, output_dir), flush=True)
@@ -87,18 +86,19 @@ def made_with(config: DictConfig, listing: Listing, decision: Decision) -> dict[
     return {"checkpoint": content, "threshold": decision.threshold, "root": str(listing.root), **kept}
 
 
-def write(found: Iterable[Finding | Broken], count: int, pictures: Pictures, records: Records) -> Tally:
-    """Take each image as it comes; none is held."""
+def write(batches: Iterable[Found], count: int, pictures: Pictures, records: Records) -> Tally:
+    """Take each batch as it comes; none is held."""
     start, images, skipped = time.perf_counter(), 0, 0
-    with records:
-        for one in tqdm(found, total=count, unit=" images", disable=None):  # shows images a second, on a terminal
-            if isinstance(one, Broken):
-                records.skip(one)
-                skipped += 1
-            else:
-                pictures.write(one)
+    with records, tqdm(total=count, unit=" images", disable=None) as bar:  # shows images a second, on a terminal
+        for found, broken in batches:
+            for one, drawn in zip(found, pictures.draw(found), strict=True):
+                pictures.write(drawn)
                 records.add(one.record)  # last: what is on record is whole
-                images += 1
+                bar.update()
+            for unread in broken:
+                records.skip(unread)
+                bar.update()
+            images, skipped = images + len(found), skipped + len(broken)
     return Tally(images, skipped, time.perf_counter() - start)
 
 

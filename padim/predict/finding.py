@@ -35,6 +35,10 @@ class Finding(NamedTuple):
     picture: Image.Image | None
 
 
+Found = tuple[list[Finding], list[Broken]]
+"""What a batch gives."""
+
+
 def findings(
     predictor: Predictor,
     decision: Decision,
@@ -42,8 +46,8 @@ def findings(
     pictures: bool,
     batch_size: int,
     num_workers: int | None,
-) -> Iterator[Finding | Broken]:
-    """Each image in turn, those of a batch first that could be read. No more than some batches are in memory.
+) -> Iterator[Found]:
+    """Batch for batch, what is found in its images, and which of them give nothing. Few batches are in memory at once.
 
     Args:
         predictor: the model; what it was fitted to says how the images are prepared.
@@ -56,12 +60,17 @@ def findings(
     scaling = Scaling(facts.resize, facts.interpolation, facts.keep_aspect)
     images = Images(paths, scaling, facts.image_size, pictures)
     for items, broken in batches(images, batch_size, num_workers):
+        found: list[Finding] = []
         if items:
             scored = predictor.predict(torch.from_numpy(np.stack([item.image for item in items])))
             maps = zip(items, scored.anomaly_map.float().numpy(), scored.level_maps.float().numpy(), strict=True)
             for (item, anomaly_map, level_maps), score in zip(maps, scored.score.tolist(), strict=True):
-                yield _found(item, score, anomaly_map, level_maps, facts, decision)
-        yield from broken
+                one = _found(item, score, anomaly_map, level_maps, facts, decision)
+                if isinstance(one, Broken):
+                    broken.append(one)
+                else:
+                    found.append(one)
+        yield found, broken
 
 
 def _found(

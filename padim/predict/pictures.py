@@ -1,14 +1,18 @@
 """The pictures and maps of a run, each image's under the folders and the name that it has itself."""
 
 import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
+from padim.data.ahead import cores
 from padim.data.listing import Listing
 from padim.predict.colours import Scale
 from padim.predict.decision import Decision
@@ -23,6 +27,20 @@ FOLDERS = ("overlays", "maps", "contact_sheet")
 QUALITY = 90
 LONGEST = 255
 """Bytes of a file's name, on most file systems."""
+
+
+class Drawn(NamedTuple):
+    """What is drawn of an image.
+
+    Attributes:
+        name: of the image, with its folders.
+        files: contents, by folder and suffix.
+        thumbnail: for the contact sheet, where its score may be high enough.
+    """
+
+    name: Path
+    files: dict[tuple[str, str], bytes]
+    thumbnail: Thumbnail | None
 
 
 @dataclass
@@ -60,19 +78,34 @@ class Pictures:
     def has_sheets(self) -> bool:
         return (self.folder / "contact_sheet" / "1.jpg").exists()
 
-    def write(self, finding: Finding) -> None:
-        """Overlay and map; and remember the image, where its score is high."""
+    def draw(self, findings: Sequence[Finding]) -> Iterator[Drawn]:
+        """The pictures of each in turn, a core to one: while it draws, Pillow gives the interpreter free."""
+        with ThreadPoolExecutor(count := cores(), "drawing") as pool:
+            for start in range(0, len(findings), count):
+                yield from self._at_once(pool, findings[start : start + count])
+
+    def _at_once(self, pool: ThreadPoolExecutor, findings: Sequence[Finding]) -> list[Drawn]:
+        return list(pool.map(self._drawn, findings))
+
+    def _drawn(self, finding: Finding) -> Drawn:
         record, name = finding.record, self.listing.name(finding.record["path"])
         scale = Scale.of(self.decision, record["score"])
         high = self.contact_sheet and self.highest.takes(record["score"])
         drawn = overlay(finding, scale) if self.overlays or high else None
+        files = {}
         if drawn and self.overlays:
-            self._write("overlays", name, "jpg", jpeg(framed(drawn, finding, name.as_posix(), scale)))
-        if drawn and high:
-            self.highest.add(Thumbnail.of(drawn, name.as_posix(), record))
+            files["overlays", "jpg"] = jpeg(framed(drawn, finding, name.as_posix(), scale))
         if self.maps != "none":
             whole = finding.placement.full(finding.seen, (record["height"], record["width"]))
-            self._write("maps", name, self.maps, {"npy": npy, "tiff": tiff}[self.maps](whole))
+            files["maps", self.maps] = {"npy": npy, "tiff": tiff}[self.maps](whole)
+        return Drawn(name, files, Thumbnail.of(drawn, name.as_posix(), record) if drawn and high else None)
+
+    def write(self, drawn: Drawn) -> None:
+        """Its files; and remember the image, where its score is high."""
+        for (folder, suffix), content in drawn.files.items():
+            self._write(folder, drawn.name, suffix, content)
+        if drawn.thumbnail and self.highest.takes(drawn.thumbnail.record["score"]):
+            self.highest.add(drawn.thumbnail)
 
     def remember(self, finding: Finding) -> None:
         """An image of an earlier run, for the contact sheet."""
