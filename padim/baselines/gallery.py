@@ -59,10 +59,10 @@ class Gallery(nn.Module):
             chunk: distances in memory at once.
 
         Raises:
-            ValueError: the gallery is empty.
+            RuntimeError: the gallery is empty.
         """
         if not len(self.rows):
-            raise ValueError("there is nothing to compare with: fit the model to images, or load a fitted one")
+            raise RuntimeError("the model is not fitted: it has no image to compare with; fit it, or load a fitted one")
         with full_precision(queries.device):
             which = self._search(queries.to(self.rows.dtype), min(count, len(self.rows)), chunk)
             squared, order = (queries[:, None] - self.rows[which]).square().sum(-1).sort(1)

@@ -197,7 +197,7 @@ def test_a_score_depends_on_its_image_alone() -> None:
 
 
 def test_before_the_fit_it_says_so() -> None:
-    with pytest.raises(ValueError, match="there is nothing to compare with: fit the model"):
+    with pytest.raises(RuntimeError, match="the model is not fitted: it has no image to compare with"):
         model_of()(drawn_images(1, SIZE))
 
 

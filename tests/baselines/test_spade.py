@@ -102,7 +102,7 @@ def test_levels_add_up_to_the_anomaly_map(tmp_path: Path) -> None:
 
 
 def test_an_unfitted_model_says_so(backbone: Backbone) -> None:
-    with pytest.raises(ValueError, match="there is nothing to compare with: fit the model to images"):
+    with pytest.raises(RuntimeError, match="the model is not fitted: it has no image to compare with"):
         SPADE(backbone, [0, 1, 2], 3, 50)(drawn_images(1, SIZE))
 
 
