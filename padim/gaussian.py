@@ -15,6 +15,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from padim.triangle import times_lower, times_upper
+
 
 @dataclass(frozen=True)
 class Moments:
@@ -178,13 +180,17 @@ def whiten(
     groups, members, own, channels = covariance.shape
     coarse = channels - own
     cross = covariance[..., :coarse].reshape(groups, members * own, coarse)
-    factor = cross @ coarser.mT  # L_dC, (Q, K d, C)
-    regression = (factor @ coarser).view(groups, members, own, coarse)
+    factor = times_upper(cross, coarser.mT)  # L_dC, (Q, K d, C)
+    regression = times_lower(factor, coarser).view(groups * members, own, coarse)
     factor = factor.view(groups, members, own, coarse)
     schur = covariance[..., coarse:] - factor @ factor.mT  # (Q, K, d, d)
     triangle, info = torch.linalg.cholesky_ex(schur)
     pivots, variances = (x.diagonal(dim1=-2, dim2=-1) for x in (triangle, covariance[..., coarse:]))
     failed = (info > 0) | ~(pivots.square() > torch.finfo(schur.dtype).eps * variances).all(-1)  # also inf and NaN
     eye = torch.eye(own, dtype=schur.dtype, device=schur.device).expand_as(schur)
-    rows = torch.linalg.solve_triangular(triangle, torch.cat([-regression, eye], -1), upper=False)
+    inverse = torch.linalg.solve_triangular(triangle, eye, upper=False)
+    rows = covariance.new_empty(groups * members, own, channels)
+    torch.bmm(-inverse.flatten(0, 1), regression, out=rows[..., :coarse])
+    rows = rows.view(covariance.shape)
+    rows[..., coarse:] = inverse
     return rows, failed

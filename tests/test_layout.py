@@ -37,6 +37,7 @@ LAYERS = [
         "padim.precision",
         "padim.reduction",
         "padim.scoring",
+        "padim.triangle",
         "padim.untrusted",
         "padim.writing",
     },
