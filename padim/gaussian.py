@@ -86,13 +86,13 @@ def _fold(moments: Moments, embeddings: Tensor, sign: int) -> Moments:
     if count == 0:
         mean.copy_(embeddings[:, 0])  # any reference near the data will do: it enters with weight 0
     reference = mean.to(embeddings.dtype)
-    residual = embeddings - reference[:, None]  # (P, B, D), small numbers, so that their mean is accurate
+    rows = embeddings.new_empty(len(mean), batch + 1, mean.shape[1])  # filled in place: a copy takes as long as a sum
+    residual = torch.sub(embeddings, reference[:, None], out=rows[:, :batch])  # small, so that their mean is accurate
     shift = residual.mean(1)
+    residual -= shift[:, None]
     delta = (reference - mean) + shift  # (P, D) float64
     total = count + sign * batch
-
-    rank_one = (count * batch / total) ** 0.5 * delta
-    rows = torch.cat([residual - shift[:, None], rank_one[:, None].to(residual.dtype)], 1)  # (P, B + 1, D)
+    rows[:, batch] = (count * batch / total) ** 0.5 * delta
     # beta = 0 ignores what the scatter of no image holds, NaN included
     scatter.baddbmm_(rows[..., coarse:].mT, rows, beta=min(count, 1), alpha=sign)
     mean.add_(delta, alpha=sign * batch / total)
