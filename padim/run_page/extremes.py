@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image, ImageDraw, ImageOps
 from torch import Tensor
 
@@ -13,6 +12,7 @@ from padim.evaluation import Tested
 from padim.method import Method
 from padim.predict.overlay import INK, font, shortened
 from padim.run_page.pictures import part
+from padim.run_page.rescoring import rescored
 from padim.writing import whole
 
 CELL, GAP = 196, 4
@@ -32,8 +32,8 @@ def draw_extremes(module: Method, dataset: ImageDataset, tested: Tested, path: P
     """
     ranking = sorted(tested.scores, key=lambda index: -tested.scores[index])
     chosen = list(dict.fromkeys(ranking[:rows] + ranking[-rows:]))
-    batch = [dataset[index] for index in chosen]
-    anomaly_maps, level_maps = _explain(module, batch)
+    (again,) = rescored(module, dataset, chosen, batch_size=len(chosen))
+    batch, anomaly_maps, level_maps = again.items, again.prediction.anomaly_map, again.level_maps
     titles = ["image", "ground truth", "anomaly map", *(f"due to {name}" for name in module.levels)]
     canvas = Image.new("RGB", (LEFT + len(titles) * (CELL + GAP), TOP + len(chosen) * (CELL + GAP)), "white")
     for column, title in enumerate(titles):
@@ -51,14 +51,6 @@ def draw_extremes(module: Method, dataset: ImageDataset, tested: Tested, path: P
             canvas.paste(_cell(picture, note), (LEFT + column * (CELL + GAP), top))
     with whole(path) as unfinished:
         canvas.save(unfinished)
-
-
-def _explain(module: Method, batch: Sequence[Batch]) -> tuple[Tensor, Tensor]:
-    """Anomaly maps (B, H, W) and level maps (B, L, H, W)."""
-    with torch.inference_mode():
-        prediction = module(torch.stack([item.image for item in batch]).to(module.device))
-        level_maps = module.level_maps(prediction)
-    return prediction.anomaly_map.cpu(), level_maps.cpu()
 
 
 def _truth(item: Batch) -> Image.Image:

@@ -5,7 +5,9 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.utils.data import Subset
 
+from padim.data.ahead import AheadLoader
 from padim.data.samples import Batch, ImageDataset
 from padim.method import Method
 from padim.scoring import Prediction
@@ -26,9 +28,8 @@ class Rescored(NamedTuple):
 
 
 def rescored(module: Method, dataset: ImageDataset, indices: Sequence[int], batch_size: int) -> Iterator[Rescored]:
-    """Batch by batch; each is gone before the next is there."""
-    for start in range(0, len(indices), batch_size):
-        items = [dataset[index] for index in indices[start : start + batch_size]]
+    """Batch by batch; each is gone before the one after the next is there."""
+    for items in AheadLoader(Subset(dataset, indices), batch_size=batch_size, collate_fn=list):
         with torch.inference_mode():
             prediction = module(torch.stack([item.image for item in items]).to(module.device))
             level_maps = module.level_maps(prediction).cpu()
