@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from padim.backbone import Backbone
+from padim.baselines.vae import Encoder
 from padim.commands import CONF
 from padim.commands.execution import settle_execution
 from padim.execution import Execution, feature_maps
@@ -119,7 +120,11 @@ def test_what_is_no_choice_is_refused() -> None:
         settle_execution(OmegaConf.create({"compile": "maybe"}), Backbone("resnet18", (1,), SIZE))
 
 
-def test_models_without_a_backbone_refuse_choices() -> None:
-    settle_execution(OmegaConf.create(Execution()._asdict()), nn.Linear(2, 2))
+@pytest.mark.parametrize(
+    "model", [nn.Linear(2, 2), Encoder("resnet18", (1,), SIZE), None], ids=["linear", "vae", "graph"]
+)
+def test_models_without_a_frozen_backbone_refuse_choices(model: nn.Module | None) -> None:
+    """That of a VAE learns."""
+    settle_execution(OmegaConf.create(Execution()._asdict()), model)
     with pytest.raises(ValueError, match=r"execution.bfloat16: no frozen backbone of torch is in this model"):
-        settle_execution(OmegaConf.create({"bfloat16": True}), nn.Linear(2, 2))
+        settle_execution(OmegaConf.create({"bfloat16": True}), model)

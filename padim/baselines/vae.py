@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor, nn
 
 from padim.backbone import Backbone
+from padim.execution import feature_maps
 from padim.extractor import require_images
 from padim.grids import Grid
 from padim.scoring import Prediction, anomaly_map, image_score, smoothing_matrix
@@ -15,14 +16,13 @@ from padim.trained import TrainedMethod
 
 
 class Encoder(Backbone):
-    """A backbone that learns, batch norm included."""
+    """A backbone that learns, batch norm included, and so runs as it is."""
 
     def train(self, mode: bool = True) -> "Encoder":
         return super(Backbone, self).train(mode)
 
-    def _running(self, images: Tensor) -> nn.Module:
-        """The network itself, whose weights change."""
-        return self.network
+    def forward(self, images: Tensor) -> list[Tensor]:
+        return feature_maps(self.network, self.indices)(images)
 
 
 class VAE(nn.Module):

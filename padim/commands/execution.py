@@ -21,7 +21,8 @@ def settle_execution(config: DictConfig, module: nn.Module | None) -> None:
     for name, value in given.items():
         if not isinstance(value, bool):
             raise ValueError(f"execution.{name}={value}; allowed are true and false")
-    backbones = [part for part in module.modules() if isinstance(part, Backbone)] if module else []
+    parts = module.modules() if module else []
+    backbones = [part for part in parts if type(part) is Backbone]  # frozen; a subclass learns, and runs as it is
     if not backbones and (changed := given.items() - Execution()._asdict().items()):
         raise ValueError(
             f"{', '.join(f'execution.{name}' for name, _ in changed)}: no frozen backbone of torch is in this model; "
