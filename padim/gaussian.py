@@ -73,6 +73,7 @@ def remove(moments: Moments, embeddings: Float[Tensor, "P B D"]) -> Moments:
     return _fold(moments, embeddings, sign=-1)
 
 
+@torch.no_grad()
 def _fold(moments: Moments, embeddings: Tensor, sign: int) -> Moments:
     """N' = N + sign B;  mean' = mean + sign B/N' delta;  scatter' = scatter + sign (X_c^T X_c + N B/N' delta delta^T).
 

@@ -248,6 +248,17 @@ def test_a_network_in_half_precision_changes_its_features_alone(dtype: torch.dty
     assert torch.equal(scores, head([feature.float() for feature in features[1]]).score)
 
 
+def test_features_of_a_network_that_learns_are_counted() -> None:
+    """Without their history."""
+    train = features(8)
+    expected, head = (Head(CHANNELS, GRIDS, SIZE) for _ in range(2))
+    expected.update(train)
+    head.update([x.clone().requires_grad_() for x in train])
+    for one, other in zip(head.statistics.moments, expected.statistics.moments, strict=True):
+        assert not one.scatter.requires_grad
+        assert torch.equal(one.scatter, other.scatter)
+
+
 @pytest.mark.parametrize("dtype", [*HALF, torch.float32])
 def test_statistics_in_another_type_are_refused(dtype: torch.dtype) -> None:
     """As ``bf16-true`` of Lightning casts them; a mean in float32 drifts."""
