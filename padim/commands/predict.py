@@ -67,7 +67,7 @@ def predict(config: DictConfig, output_dir: Path) -> None:
 
 
 def load(checkpoint: str, device: str, execution: DictConfig) -> Predictor:
-    """The model, where it is to run and as."""
+    """The model, where and how it is to run."""
     predictor = load_predictor(checkpoint)
     if isinstance(predictor, ModulePredictor):
         settle_execution(execution, predictor.module.to(device))
@@ -82,7 +82,9 @@ def made_with(config: DictConfig, listing: Listing, decision: Decision) -> dict[
     """What predictions depend on, other than their image."""
     with Path(config.checkpoint).open("rb") as file:
         content = file_digest(file, "sha256").hexdigest()
-    kept = {"overlays": config.overlays, "maps": config.maps, "bfloat16": config.execution.bfloat16}
+    kept = {"overlays": config.overlays, "maps": config.maps}
+    if config.execution.bfloat16:  # the other choices change no more than the size of a batch does
+        kept["bfloat16"] = True
     return {"checkpoint": content, "threshold": decision.threshold, "root": str(listing.root), **kept}
 
 
@@ -92,7 +94,7 @@ def write(batches: Iterable[Found], count: int, pictures: Pictures, records: Rec
     with records, tqdm(total=count, unit=" images", disable=None) as bar:  # shows images a second, on a terminal
         for found, broken in batches:
             for one, drawn in zip(found, pictures.draw(found), strict=True):
-                pictures.write(drawn)
+                pictures.write(one, drawn)
                 records.add(one.record)  # last: what is on record is whole
                 bar.update()
             for unread in broken:

@@ -33,13 +33,11 @@ class Drawn(NamedTuple):
     """What is drawn of an image.
 
     Attributes:
-        name: of the image, with its folders.
-        files: contents, by folder and suffix.
+        overlay: a JPEG file, where one is asked for.
         thumbnail: for the contact sheet, where its score may be high enough.
     """
 
-    name: Path
-    files: dict[tuple[str, str], bytes]
+    overlay: bytes | None
     thumbnail: Thumbnail | None
 
 
@@ -79,7 +77,7 @@ class Pictures:
         return (self.folder / "contact_sheet" / "1.jpg").exists()
 
     def draw(self, findings: Sequence[Finding]) -> Iterator[Drawn]:
-        """The pictures of each in turn, a core to one: while it draws, Pillow gives the interpreter free."""
+        """The pictures of each in turn, as many at once as there are cores: Pillow frees the interpreter meanwhile."""
         with ThreadPoolExecutor(count := cores(), "drawing") as pool:
             for start in range(0, len(findings), count):
                 yield from self._at_once(pool, findings[start : start + count])
@@ -92,20 +90,21 @@ class Pictures:
         scale = Scale.of(self.decision, record["score"])
         high = self.contact_sheet and self.highest.takes(record["score"])
         drawn = overlay(finding, scale) if self.overlays or high else None
-        files = {}
-        if drawn and self.overlays:
-            files["overlays", "jpg"] = jpeg(framed(drawn, finding, name.as_posix(), scale))
-        if self.maps != "none":
-            whole = finding.placement.full(finding.seen, (record["height"], record["width"]))
-            files["maps", self.maps] = {"npy": npy, "tiff": tiff}[self.maps](whole)
-        return Drawn(name, files, Thumbnail.of(drawn, name.as_posix(), record) if drawn and high else None)
+        return Drawn(
+            jpeg(framed(drawn, finding, name.as_posix(), scale)) if drawn and self.overlays else None,
+            Thumbnail.of(drawn, name.as_posix(), record) if drawn and high else None,
+        )
 
-    def write(self, drawn: Drawn) -> None:
-        """Its files; and remember the image, where its score is high."""
-        for (folder, suffix), content in drawn.files.items():
-            self._write(folder, drawn.name, suffix, content)
-        if drawn.thumbnail and self.highest.takes(drawn.thumbnail.record["score"]):
+    def write(self, finding: Finding, drawn: Drawn) -> None:
+        """Overlay and map; and remember the image, where its score is high."""
+        record, name = finding.record, self.listing.name(finding.record["path"])
+        if drawn.overlay:
+            self._write("overlays", name, "jpg", drawn.overlay)
+        if drawn.thumbnail and self.highest.takes(record["score"]):  # others may have come since it was drawn
             self.highest.add(drawn.thumbnail)
+        if self.maps != "none":  # of the image's own size, and so not drawn at once as the others are
+            whole = finding.placement.full(finding.seen, (record["height"], record["width"]))
+            self._write("maps", name, self.maps, {"npy": npy, "tiff": tiff}[self.maps](whole))
 
     def remember(self, finding: Finding) -> None:
         """An image of an earlier run, for the contact sheet."""

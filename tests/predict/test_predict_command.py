@@ -142,7 +142,7 @@ def test_predictions_of_another_kind_are_not_mixed(predicted: Callable[..., list
     before = (folder.parent / "out" / "predictions.jsonl").read_bytes()
     for options, said in (
         (["maps=npy"], "maps was none and is npy"),
-        (["execution.bfloat16=true"], "bfloat16 was False and is True"),
+        (["execution.bfloat16=true"], "bfloat16 was None and is True"),
         (["threshold=3"], r"threshold was .* and is 3"),
         ([f"input={folder / 'a'}"], r"root was .*images and is .*images/a"),
         (["alpha=0.5"], "threshold was .* and is .*"),
@@ -166,6 +166,25 @@ def test_batches_and_workers_change_nothing(predicted: Callable[..., list[str]],
         predicted(*options, to=name)
         scores.append([float(row["score"]) for row in rows(folder.parent / name / "predictions.csv")])
     assert scores[0] == pytest.approx(scores[1], rel=1e-5)
+
+
+def test_any_number_of_cores_draws_the_same(
+    predicted: Callable[..., list[str]], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where not all images come onto the contact sheet, too."""
+    for module in ("padim.commands.predict", "padim.predict.pictures", "padim.predict.sheet"):
+        monkeypatch.setattr(f"{module}.PAGE", 2)
+    for module in ("padim.commands.predict", "padim.predict.sheet"):
+        monkeypatch.setattr(f"{module}.PAGES", 1)
+    drawn = []
+    for cores in (1, 3):
+        monkeypatch.setattr("padim.predict.pictures.cores", lambda cores=cores: cores)
+        predicted("maps=npy", to=str(cores))
+        out = folder.parent / str(cores)
+        files = [path for name in ("overlays", "maps", "contact_sheet") for path in (out / name).rglob("*.*")]
+        drawn.append({path.relative_to(out): path.read_bytes() for path in files})
+    assert len(drawn[0]) == 5 + 5 + 1
+    assert drawn[0] == drawn[1]
 
 
 def test_half_precision_changes_digits_alone(predicted: Callable[..., list[str]], folder: Path) -> None:
