@@ -98,7 +98,7 @@ def test_either_cut_ends_at_the_last_tap(name: str) -> None:
     """Through the network's own feature maps, and through its graph: an inner tap makes the difference."""
     inner = {"resnet18": "layer1.0", "test_efficientnet": "blocks.1.0", "test_convnext": "stages.0.blocks.0"}[name]
     by_stage, by_graph = Backbone(name, (3,), SIZE), Backbone(name, (inner, 3), SIZE)
-    by_stage.execution = Execution(fold_batch_norm=False)  # those of a graph never are
+    by_stage.execution = Execution(channels_last=False, fold_batch_norm=False)  # as graphs run
     assert by_stage.network.state_dict().keys() == by_graph.network.state_dict().keys()
     assert torch.equal(by_stage(images())[0], by_graph(images())[1])
 

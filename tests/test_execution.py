@@ -13,9 +13,13 @@ from torch import Tensor, nn
 
 from padim.backbone import Backbone
 from padim.baselines.vae import Encoder
-from padim.commands import CONF
+from padim.commands import CONF, ablate, evaluate, train
 from padim.commands.execution import settle_execution
-from padim.execution import Execution, feature_maps
+from padim.data.synthetic import generate
+from padim.execution import Execution, Run, feature_maps
+from padim.extractor import Extractor
+from tests.commands.test_run import rows
+from tests.commands.test_run import run as run_command
 
 SIZE = (64, 64)
 NETWORKS = {  # folded, not folded, a transformer, a graph
@@ -35,7 +39,7 @@ def run(name: str, execution: Execution) -> list[Tensor]:
     backbone = Backbone(name, NETWORKS[name], SIZE)
     backbone.execution = execution
     with torch.inference_mode():
-        return backbone(images())
+        return backbone(images().contiguous(memory_format=execution.memory_format))
 
 
 def reference(name: str) -> list[Tensor]:
@@ -55,6 +59,17 @@ def error(name: str, execution: Execution) -> float:
 @pytest.mark.parametrize("fold_batch_norm", [False, True])
 def test_choices_change_rounding_alone(name: str, channels_last: bool, fold_batch_norm: bool) -> None:
     assert error(name, Execution(channels_last, fold_batch_norm)) < 1e-5
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_images_come_in_the_chosen_layout(channels_last: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    backbone = Backbone("resnet18", (1,), SIZE)
+    backbone.execution = Execution(channels_last)
+    seen: list[Tensor] = []
+    monkeypatch.setattr(backbone, "_run", lambda images: seen.append(images) or [images])
+    Extractor(backbone).features(torch.zeros(2, 3, *SIZE, dtype=torch.uint8))
+    assert seen[0].is_contiguous(memory_format=torch.channels_last) == channels_last
+    assert seen[0].is_contiguous() != channels_last
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -113,6 +128,48 @@ def test_the_configuration_reaches_every_backbone() -> None:
     module = nn.ModuleList([Backbone("resnet18", (1,), SIZE), nn.Linear(2, 2)])
     settle_execution(OmegaConf.create({"bfloat16": True, "channels_last": False}), module)
     assert module[0].execution == Execution(channels_last=False, bfloat16=True)
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[Execution]:
+    """What networks run by, as soon as they do."""
+    found: list[Execution] = []
+    prepared = Execution.prepared
+
+    def noted(self: Execution, network: nn.Module, indices: list[int] | None) -> Run:
+        found.append(self)
+        return prepared(self, network, indices)
+
+    monkeypatch.setattr(Execution, "prepared", noted)
+    return found
+
+
+def test_every_command_hands_it_on(made: list[Execution], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    generate(tmp_path / "board", "board", 0, 4, 1, 1)
+    tiny = ["dataset.resize=[64,64]", "dataset.image_size=[64,64]", f"dataset.root={tmp_path}"]
+    commands = {
+        train.main: tiny,
+        evaluate.main: [f"checkpoint={tmp_path}/train/padim.ckpt"],
+        ablate.main: [*tiny, "+heads.a={layers: l1, reduction: none}"],
+    }
+    for name, (main, options) in zip(("train", "evaluate", "ablate"), commands.items(), strict=True):
+        run_command(monkeypatch, main, *options, "execution.bfloat16=true", f"output_dir={tmp_path / name}")
+        assert set(made) == {Execution(bfloat16=True)}, name
+        made.clear()
+
+
+@compiled
+@pytest.mark.slow
+def test_a_compiled_run_is_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From a fit, with batches of two sizes, to a test and the pictures of its page."""
+    generate(tmp_path / "board", "board", 0, 6, 2, 1)
+    tiny = ["dataset.resize=[64,64]", "dataset.image_size=[64,64]", f"dataset.root={tmp_path}", "data.batch_size=4"]
+    scores = []
+    for answer in ("false", "true"):
+        folder = tmp_path / answer
+        run_command(monkeypatch, train.main, *tiny, f"execution.compile={answer}", f"output_dir={folder}/run")
+        scores.append([float(row["score"]) for row in rows(folder / "run" / "predictions.csv")])
+    assert scores[0] == pytest.approx(scores[1], rel=1e-3)
 
 
 def test_what_is_no_choice_is_refused() -> None:

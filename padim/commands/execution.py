@@ -15,7 +15,7 @@ def settle_execution(config: DictConfig, module: nn.Module | None) -> None:
         module: the model; None: it is a graph, which another runtime computes.
 
     Raises:
-        ValueError: it says nothing that can be done.
+        ValueError: a value is no boolean, or there is no frozen backbone to run by it.
     """
     given = {str(name): value for name, value in config.items()}
     for name, value in given.items():
@@ -23,10 +23,8 @@ def settle_execution(config: DictConfig, module: nn.Module | None) -> None:
             raise ValueError(f"execution.{name}={value}; allowed are true and false")
     parts = module.modules() if module else []
     backbones = [part for part in parts if type(part) is Backbone]  # frozen; a subclass learns, and runs as it is
-    if not backbones and (changed := given.items() - Execution()._asdict().items()):
-        raise ValueError(
-            f"{', '.join(f'execution.{name}' for name, _ in changed)}: no frozen backbone of torch is in this model; "
-            "leave it as it is"
-        )
+    changed = [f"execution.{name}" for name, value in given.items() if value != getattr(Execution(), name)]
+    if changed and not backbones:
+        raise ValueError(f"{', '.join(changed)}: no frozen backbone of torch is in this model; leave it as it is")
     for backbone in backbones:
         backbone.execution = Execution(**given)
