@@ -31,8 +31,8 @@ from tests.test_metrics import exact, value
 from tests.test_metrics import update as updated
 
 BRIEF = {"derandomize": True, "database": None, "deadline": None}
-"""The same examples on every machine. The long form draws others each time, and prints how to repeat what fails; but
-where the variable ``CI`` is set, as continuous integration does: what fails there fails everywhere."""
+"""The same examples on every machine. The long form draws others each time, and prints how to repeat what fails. With
+``CI`` in the environment it, too, draws the same ones every time."""
 LONG = {**BRIEF, "derandomize": "CI" in os.environ, "print_blob": True}
 
 

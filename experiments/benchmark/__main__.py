@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from copy import deepcopy
@@ -115,9 +116,11 @@ def step_rows(model: Model, padim: PaDiM, loader: DataLoader[Batch], gpu: bool) 
 
 
 def execution_rows(model: Model, padim: PaDiM, loader: DataLoader[Batch]) -> Iterator[Row]:
-    """Each choice of ``execution`` that is not the default, beside the defaults."""
+    """Each choice of ``execution`` that is not the default, beside the defaults; to compile takes a C++ compiler."""
     images = next(iter(loader)).image.to(padim.mean.device)
     for name, default in Execution()._asdict().items():
+        if name == "compile" and not shutil.which("g++"):
+            continue
         other = Extractor(deepcopy(padim.backbone)).to(images.device)
         other.backbone.execution = Execution()._replace(**{name: not default})
         for size in model.head:

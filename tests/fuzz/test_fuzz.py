@@ -1,5 +1,6 @@
 """A short run of the fuzzer, the same files each time, and that it sees what it looks for."""
 
+import math
 from pathlib import Path
 from random import Random
 
@@ -24,7 +25,7 @@ def test_broken_files_are_refused_or_harmless(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_many_more(tmp_path: Path) -> None:
-    report = run(tmp_path, seed=1, seconds=1200, files=2000, kinds=KINDS)
+    report = run(tmp_path, seed=1, seconds=math.inf, files=2000, kinds=KINDS)
     assert report.findings == {}
     assert sum(report.outcomes.values()) == 2000
 
