@@ -56,6 +56,8 @@ def test_a_checkpoint_is_the_old_one_or_the_new_one(tmp_path: Path) -> None:
         left += len(list(tmp_path.iterdir())) - 1
         before, number = number, saved(path)
         assert number >= before
+        if number == before:  # on a busy machine one saving takes many times as long as the first took
+            seconds *= 1.5
     assert number
     assert left
     save(number, path)
