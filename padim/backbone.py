@@ -13,7 +13,7 @@ from timm.layers import to_2tuple
 from timm.models import PretrainedCfg
 from torch import Tensor, nn
 
-from padim.execution import Execution, Run, feature_maps
+from padim.execution import Execution, Forward, feature_maps
 from padim.grids import Grid
 from padim.taps import cut, tap_names
 from padim.weights import fill, held_by_files, read_weights, require_memory
@@ -52,7 +52,7 @@ class Backbone(nn.Module):
     ) -> None:
         super().__init__()
         self._execution = Execution()
-        self._run: Run | None = None  # no part of the state: made when the network first runs
+        self._forward: Forward | None = None  # no part of the state: made when the network first runs
         self.register_load_state_dict_post_hook(Backbone._forget)  # type: ignore[no-untyped-call]
         tagged = f"{name}.{tag}" if tag else name
         options: dict[str, Any] = {"img_size": image_size} if _configuration(name, tag).fixed_input_size else {}
@@ -77,9 +77,9 @@ class Backbone(nn.Module):
         """Feature maps (B, C_m, h_m, w_m) of normalised images (B, 3, H, W)."""
         if images.is_meta or torch.compiler.is_compiling():  # a graph's runtime does what Execution does
             return feature_maps(self.network, self.indices)(images)
-        if self._run is None:
-            self._run = self.execution.prepared(self.network, self.indices)
-        return self._run(images)
+        if self._forward is None:
+            self._forward = self.execution.prepared(self.network, self.indices)
+        return self._forward(images)
 
     @property
     def execution(self) -> Execution:
@@ -92,11 +92,11 @@ class Backbone(nn.Module):
         self._forget()
 
     def _forget(self, *_: object) -> None:
-        self._run = None
+        self._forward = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Copies and pickles run by their own network."""
-        return self.__dict__ | {"_run": None}
+        return self.__dict__ | {"_forward": None}
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Backbone":
         """To another device or type."""

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from padim.folding import folded, is_foldable
 
-Run = Callable[[Tensor], list[Tensor]]
+Forward = Callable[[Tensor], list[Tensor]]
+"""From normalised images to feature maps."""
 
 
 class Execution(NamedTuple):
@@ -35,7 +36,7 @@ class Execution(NamedTuple):
         """Of the images."""
         return torch.channels_last if self.channels_last else torch.contiguous_format
 
-    def prepared(self, network: nn.Module, indices: list[int] | None) -> Run:
+    def prepared(self, network: nn.Module, indices: list[int] | None) -> Forward:
         """What computes the feature maps of a network in eval mode; the network itself stays as it is.
 
         Args:
@@ -43,39 +44,38 @@ class Execution(NamedTuple):
         """
         gains = is_foldable(network) and (self.channels_last or self.fold_batch_norm)  # others gained nothing
         runs = self._copy(network) if gains else network
-        return self._cast(feature_maps(runs, indices, self.compile))
+        forward = feature_maps(runs, indices, self.compile)
+        return _in_bfloat16(forward) if self.bfloat16 else forward
 
     def _copy(self, network: nn.Module) -> nn.Module:
         with torch.inference_mode(False), torch.no_grad():  # it outlives whatever mode it is made in
             copy = folded(network) if self.fold_batch_norm else deepcopy(network)
             return copy.to(memory_format=self.memory_format)
 
-    def _cast(self, run: Run) -> Run:
-        if not self.bfloat16:
-            return run
 
-        def cast(images: Tensor) -> list[Tensor]:
-            with torch.autocast(images.device.type, torch.bfloat16):
-                return [each.to(images.dtype) for each in run(images)]
+def _in_bfloat16(forward: Forward) -> Forward:
+    def run(images: Tensor) -> list[Tensor]:
+        with torch.autocast(images.device.type, torch.bfloat16):
+            return [each.to(images.dtype) for each in forward(images)]
 
-        return cast
+    return run
 
 
-def feature_maps(network: Any, indices: list[int] | None, compile: bool = False) -> Run:
-    """What a cut network (:func:`padim.taps.cut`) makes of images.
+def feature_maps(network: Any, indices: list[int] | None, compile: bool = False) -> Forward:
+    """From images to the feature maps of a cut network (:func:`padim.taps.cut`).
 
     Args:
         indices: of the feature maps among those that a timm network hands out; None: it is a graph of these alone.
         compile: by torch.compile.
     """
-    forward = network if indices is None else network.forward_intermediates
+    call = network if indices is None else network.forward_intermediates
     if compile:
-        forward = torch.compile(forward)
+        call = torch.compile(call)
 
     def run(images: Tensor) -> list[Tensor]:
         if indices is None:
-            return list(forward(images).values())
-        maps: list[Tensor] = forward(images, indices=indices, intermediates_only=True)
+            return list(call(images).values())
+        maps: list[Tensor] = call(images, indices=indices, intermediates_only=True)
         return maps
 
     return run

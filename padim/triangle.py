@@ -1,4 +1,4 @@
-"""Products with triangular matrices that spare most of the multiplications by zero, in two thirds of the time."""
+"""Products with triangular matrices that spare most of the multiplications by zero, in about half the time."""
 
 import torch
 from jaxtyping import Float

@@ -16,7 +16,7 @@ from padim.baselines.vae import Encoder
 from padim.commands import CONF, ablate, evaluate, train
 from padim.commands.execution import settle_execution
 from padim.data.synthetic import generate
-from padim.execution import Execution, Run, feature_maps
+from padim.execution import Execution, Forward, feature_maps
 from padim.extractor import Extractor
 from tests.commands.test_run import rows
 from tests.commands.test_run import run as run_command
@@ -66,7 +66,7 @@ def test_images_come_in_the_chosen_layout(channels_last: bool, monkeypatch: pyte
     backbone = Backbone("resnet18", (1,), SIZE)
     backbone.execution = Execution(channels_last)
     seen: list[Tensor] = []
-    monkeypatch.setattr(backbone, "_run", lambda images: seen.append(images) or [images])
+    monkeypatch.setattr(backbone, "_forward", lambda images: seen.append(images) or [images])
     Extractor(backbone).features(torch.zeros(2, 3, *SIZE, dtype=torch.uint8))
     assert seen[0].is_contiguous(memory_format=torch.channels_last) == channels_last
     assert seen[0].is_contiguous() != channels_last
@@ -125,9 +125,9 @@ def test_the_defaults_are_those_of_the_configuration() -> None:
 
 
 def test_the_configuration_reaches_every_backbone() -> None:
-    module = nn.ModuleList([Backbone("resnet18", (1,), SIZE), nn.Linear(2, 2)])
+    module = nn.ModuleList([Extractor(Backbone("resnet18", (1,), SIZE)), nn.Linear(2, 2)])
     settle_execution(OmegaConf.create({"bfloat16": True, "channels_last": False}), module)
-    assert module[0].execution == Execution(channels_last=False, bfloat16=True)
+    assert module[0].backbone.execution == Execution(channels_last=False, bfloat16=True)
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[Execution]:
     found: list[Execution] = []
     prepared = Execution.prepared
 
-    def noted(self: Execution, network: nn.Module, indices: list[int] | None) -> Run:
+    def noted(self: Execution, network: nn.Module, indices: list[int] | None) -> Forward:
         found.append(self)
         return prepared(self, network, indices)
 

@@ -3,8 +3,8 @@
 from omegaconf import DictConfig
 from torch import nn
 
-from padim.backbone import Backbone
 from padim.execution import Execution
+from padim.extractor import Extractor
 
 
 def settle_execution(config: DictConfig, module: nn.Module | None) -> None:
@@ -21,8 +21,7 @@ def settle_execution(config: DictConfig, module: nn.Module | None) -> None:
     for name, value in given.items():
         if not isinstance(value, bool):
             raise ValueError(f"execution.{name}={value}; allowed are true and false")
-    parts = module.modules() if module else []
-    backbones = [part for part in parts if type(part) is Backbone]  # frozen; a subclass learns, and runs as it is
+    backbones = [part.backbone for part in module.modules() if isinstance(part, Extractor)] if module else []
     changed = [f"execution.{name}" for name, value in given.items() if value != getattr(Execution(), name)]
     if changed and not backbones:
         raise ValueError(f"{', '.join(changed)}: no frozen backbone of torch is in this model; leave it as it is")
