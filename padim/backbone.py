@@ -99,9 +99,15 @@ class Backbone(nn.Module):
         return self.__dict__ | {"_forward": None}
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Backbone":
-        """To another device or type."""
-        self._forget()
-        return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        """To another device or type. A trainer moves what is there already, too: that changes nothing."""
+        before = self._addresses()
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        if self._addresses() != before:
+            self._forget()
+        return self
+
+    def _addresses(self) -> list[int]:
+        return [tensor.data_ptr() for tensor in self.state_dict().values()]
 
     def train(self, mode: bool = True) -> "Backbone":
         """Frozen means frozen: batch norm keeps its running statistics whatever the trainer asks for."""

@@ -154,7 +154,7 @@ def test_every_command_hands_it_on(made: list[Execution], tmp_path: Path, monkey
     }
     for name, (main, options) in zip(("train", "evaluate", "ablate"), commands.items(), strict=True):
         run_command(monkeypatch, main, *options, "execution.bfloat16=true", f"output_dir={tmp_path / name}")
-        assert set(made) == {Execution(bfloat16=True)}, name
+        assert made == [Execution(bfloat16=True)], f"{name}: once, whatever the trainer moves"
         made.clear()
 
 
