@@ -13,6 +13,7 @@ from timm.layers import to_2tuple
 from timm.models import PretrainedCfg
 from torch import Tensor, nn
 
+from padim.activations import images_at_once, outputs
 from padim.execution import Execution, Forward, feature_maps
 from padim.grids import Grid
 from padim.taps import cut, tap_names
@@ -37,6 +38,7 @@ class Backbone(nn.Module):
         taps: name of the module that each feature map comes from.
         channels: of each feature map.
         grids: height and width of each feature map.
+        at_once: images that a CPU takes through the network together without getting memory anew each time.
         mean, std: of the images that the network was trained on, in [0, 1].
     """
 
@@ -64,7 +66,9 @@ class Backbone(nn.Module):
             trained_on, in_file = timm.data.resolve_model_data_config(model), held_by_files(model)
             self.taps = tap_names(model, stages, taps)
             self.network, self.indices = cut(model, self.taps)
-            maps = self(torch.empty(1, 3, *image_size))
+            with outputs(self.network) as sizes:
+                maps = self(torch.empty(1, 3, *image_size))
+        self.at_once = images_at_once(sizes)
         self.channels, self.grids = _shapes(maps, self.taps, image_size, traced=self.indices is None)
         self.image_size = image_size
         self.mean, self.std = trained_on["mean"], trained_on["std"]

@@ -29,6 +29,12 @@ class Extractor(nn.Module):
     def features(self, images: Tensor) -> list[Tensor]:
         """Feature maps of the frozen backbone, (B, C_m, h_m, w_m)."""
         require_images(images, self.backbone.image_size)
+        parts = 1 if torch.compiler.is_compiling() or not images.is_cpu else -(-len(images) // self.backbone.at_once)
+        if parts <= 1:
+            return self._features(images)
+        return [torch.cat(maps) for maps in zip(*map(self._features, images.tensor_split(parts)), strict=True)]
+
+    def _features(self, images: Tensor) -> list[Tensor]:
         converted = images.to(self.mean.dtype, memory_format=self.backbone.execution.memory_format)
         return self.backbone(converted.sub_(self.mean).div_(self.std))  # in place, in a third of the time
 

@@ -29,6 +29,7 @@ LAYERS = [
     {"padim.pyramid"},
     {"padim.covariance", "padim.gaussian", "padim.grids", "padim.kinds", "padim.memory", "padim.untrusted_tensors"},
     {
+        "padim.activations",
         "padim.calibration",
         "padim.chi_squared",
         "padim.curves",

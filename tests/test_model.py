@@ -30,12 +30,29 @@ def model() -> PaDiM:
     return model
 
 
-def test_features_are_the_backbones_of_normalised_images(model: PaDiM) -> None:
-    batch = images(2)
+@pytest.mark.parametrize("at_once", [1, 2, 3, 5, 8])
+def test_features_are_the_backbones_of_normalised_images(
+    model: PaDiM, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = images(5)
+    monkeypatch.setattr(model.backbone, "at_once", at_once)
     mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
     normalised = (batch / 255 - mean[:, None, None]) / std[:, None, None]
     for ours, expected in zip(model.features(batch), model.backbone(normalised), strict=True):
         torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_processor_takes_few_images_at_once(model: PaDiM, monkeypatch: pytest.MonkeyPatch) -> None:
+    counts, forward = [], model.backbone.forward
+    monkeypatch.setattr(model.backbone, "forward", lambda images: counts.append(len(images)) or forward(images))
+    monkeypatch.setattr(model.backbone, "at_once", 4)
+    for count in (1, 4, 5, 9):
+        model.features(images(count))
+    assert counts == [1, 4, 3, 2, 3, 3, 3]
+
+
+def test_no_images_have_feature_maps(model: PaDiM) -> None:
+    assert [len(maps) for maps in model.features(images(0))] == [0, 0, 0]
 
 
 def test_shapes(model: PaDiM) -> None:
