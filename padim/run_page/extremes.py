@@ -50,7 +50,7 @@ def draw_extremes(module: Method, dataset: ImageDataset, tested: Tested, path: P
         for column, (picture, note) in enumerate(zip(pictures, notes, strict=True)):
             canvas.paste(_cell(picture, note), (LEFT + column * (CELL + GAP), top))
     with whole(path) as unfinished:
-        canvas.save(unfinished)
+        canvas.save(unfinished, compress_level=2)  # in less than half of the usual time, a fifth larger
 
 
 def _truth(item: Batch) -> Image.Image:
