@@ -1,5 +1,7 @@
 """Images in, feature maps out: what every method on a frozen network begins with."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -29,10 +31,11 @@ class Extractor(nn.Module):
     def features(self, images: Tensor) -> list[Tensor]:
         """Feature maps of the frozen backbone, (B, C_m, h_m, w_m)."""
         require_images(images, self.backbone.image_size)
-        parts = 1 if torch.compiler.is_compiling() or not images.is_cpu else -(-len(images) // self.backbone.at_once)
-        if parts <= 1:
+        at_once = self.backbone.at_once
+        if torch.compiler.is_compiling() or not images.is_cpu or len(images) <= at_once:  # a graph takes any batch
             return self._features(images)
-        return [torch.cat(maps) for maps in zip(*map(self._features, images.tensor_split(parts)), strict=True)]
+        parts = images.tensor_split(math.ceil(len(images) / at_once))
+        return [torch.cat(maps) for maps in zip(*map(self._features, parts), strict=True)]
 
     def _features(self, images: Tensor) -> list[Tensor]:
         converted = images.to(self.mean.dtype, memory_format=self.backbone.execution.memory_format)
