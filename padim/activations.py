@@ -5,14 +5,14 @@ from contextlib import contextmanager
 
 from torch import Tensor, nn
 
-REUSED = 2**25
+LARGEST_REUSED = 2**25
 """Bytes. Larger pieces of memory glibc returns to the system as soon as they are freed, and the next comes as empty
 pages, one by one: of batches of 32 that was a seventh of ResNet18's time and more than half of EfficientNet-B4's."""
 
 
 @contextmanager
-def outputs(network: nn.Module) -> Iterator[list[int]]:
-    """Bytes of what each module of a network gives, in the order in which they run meanwhile."""
+def output_bytes(network: nn.Module) -> Iterator[list[int]]:
+    """Sizes of the outputs of a network's modules, in the order in which they run meanwhile."""
     sizes: list[int] = []
 
     def note(_module: nn.Module, _inputs: object, output: object) -> None:
@@ -31,6 +31,6 @@ def images_at_once(sizes: list[int]) -> int:
     """As many images as have activations that are reused, 1 at least.
 
     Args:
-        sizes: see :func:`outputs`, of one image.
+        sizes: see :func:`output_bytes`, of one image.
     """
-    return max(1, (REUSED - 1) // max(sizes))
+    return max(1, (LARGEST_REUSED - 1) // max(sizes))

@@ -13,7 +13,7 @@ from timm.layers import to_2tuple
 from timm.models import PretrainedCfg
 from torch import Tensor, nn
 
-from padim.activations import images_at_once, outputs
+from padim.activations import images_at_once, output_bytes
 from padim.execution import Execution, Forward, feature_maps
 from padim.grids import Grid
 from padim.taps import cut, tap_names
@@ -66,7 +66,7 @@ class Backbone(nn.Module):
             trained_on, in_file = timm.data.resolve_model_data_config(model), held_by_files(model)
             self.taps = tap_names(model, stages, taps)
             self.network, self.indices = cut(model, self.taps)
-            with outputs(self.network) as sizes:
+            with output_bytes(self.network) as sizes:
                 maps = self(torch.empty(1, 3, *image_size))
         self.at_once = images_at_once(sizes)
         self.channels, self.grids = _shapes(maps, self.taps, image_size, traced=self.indices is None)
