@@ -50,6 +50,12 @@ class Method(EvaluatedModule):
         return 0.0
 
     @property
+    def fitted_in_bfloat16(self) -> bool:
+        """With ``execution.bfloat16``, as was its threshold found."""
+        execution = self.config.get("execution")
+        return isinstance(execution, dict) and execution.get("bfloat16") is True
+
+    @property
     def image_size(self) -> Grid:
         """Height and width of the images that it takes."""
         height, width = cast(Any, self.hparams)["image_size"]
@@ -111,6 +117,6 @@ class Method(EvaluatedModule):
             hyper_parameters["backbone"] = {**hyper_parameters["backbone"], "weights": None}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.config = checkpoint["config"]
+        self.config = dict(checkpoint["config"])
         self.images = [Entry(*image) for image in checkpoint["images"]]
         self.calibration = Calibration(**checkpoint["calibration"]) if checkpoint["calibration"] else None

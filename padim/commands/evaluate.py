@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 
 from padim.checkpoint import load_method, read_checkpoint
 from padim.commands import CONF
-from padim.commands.execution import settle_execution
+from padim.commands.execution import settle_execution, warn_of_other_rounding
 from padim.commands.finished import finishing, leave_out
 from padim.commands.interruption import interruptible
 from padim.commands.run import test_and_report
@@ -79,6 +79,7 @@ def test_checkpoint(config: DictConfig, output_dir: Path) -> None:
     """One run."""
     module = load_method(config.checkpoint)
     settle_execution(config.execution, module)
+    warn_of_other_rounding(module, config.execution.bfloat16)
     if "dataset" not in config or "reader" not in config.dataset:
         raise ValueError(f"{config.checkpoint} names no data set of padim; choose one, such as dataset=mvtec")
     data = instantiate(config.data)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from padim.checkpoint import load_module
+from padim.commands.execution import warn_of_other_rounding
 from padim.export.comparison import Difference, compare, compare_raw, seconds_each
 from padim.export.facts import facts_of
 from padim.export.graph import halve, trace
@@ -31,6 +32,8 @@ def main() -> None:
 def export(options: argparse.Namespace) -> list[tuple[str, str]]:
     """Write the file, whole or not at all, and say how it compares."""
     module = load_module(options.checkpoint)
+    if options.format != "safetensors":  # whose reader is padim
+        warn_of_other_rounding(module, False)
     exported = without_statistics(module)
     original = ModulePredictor(module)
     model = original

@@ -35,10 +35,12 @@ def merge(paths: Sequence[Path]) -> PaDiMModule:
 
 
 def join(merged: PaDiMModule, other: PaDiMModule) -> None:
-    """Add the images of another model, once it is known that they were read alike."""
+    """Add the images of another model, once it is known that they were read and computed alike."""
     ours, theirs = ({name: m.config["dataset"].get(name) for name in PREPROCESSING} for m in (merged, other))
     if ours != theirs:
         raise ValueError(f"its images were read with {theirs}, and the others with {ours}; fit with the same")
+    if merged.fitted_in_bfloat16 != other.fitted_in_bfloat16:
+        raise ValueError("it or the others were fitted with execution.bfloat16=true; fit all of them with the same")
     merged.merge(other)
 
 

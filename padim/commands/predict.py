@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 from tqdm import tqdm
 
 from padim.commands import CONF
-from padim.commands.execution import settle_execution
+from padim.commands.execution import settle_execution, warn_of_other_rounding
 from padim.commands.interruption import interruptible
 from padim.data.listing import Listing, list_images
 from padim.export.predictor import ModulePredictor, Predictor, load_predictor
@@ -71,6 +71,7 @@ def load(checkpoint: str, device: str, execution: DictConfig) -> Predictor:
     predictor = load_predictor(checkpoint)
     if isinstance(predictor, ModulePredictor):
         settle_execution(execution, predictor.module.to(device))
+        warn_of_other_rounding(predictor.module, execution.bfloat16)
         return predictor
     if device != "cpu":
         raise ValueError(f"device={device}, but {checkpoint} runs on the CPU alone; give device=cpu, or a .ckpt")

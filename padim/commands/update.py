@@ -17,6 +17,7 @@ from padim.data.decoding import read_content
 from padim.data.listing import list_images
 from padim.data.samples import Batch, ImageDataset, Sample
 from padim.evaluation import scores_of
+from padim.execution import Execution
 from padim.export.state import load_safetensors
 from padim.ledger import Entry, require_different, require_disjoint, require_inside
 from padim.module import PaDiMModule
@@ -44,8 +45,10 @@ def main() -> None:
 
 
 def load(path: Path) -> PaDiMModule:
-    """A fitted module with its statistics, of padim-train or of padim-export --statistics."""
-    return load_safetensors(path) if path.suffix == ".safetensors" else load_module(path)
+    """A fitted module with its statistics, of padim-train or of padim-export --statistics; it goes on in their type."""
+    module = load_safetensors(path) if path.suffix == ".safetensors" else load_module(path)
+    module.model.backbone.execution = Execution(bfloat16=module.fitted_in_bfloat16)
+    return module
 
 
 def entries(images: Sequence[Path]) -> list[Entry]:

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from padim.checkpoint import load_module
-from padim.commands import evaluate, train
+from padim.commands import evaluate, execution, export, predict, train
+from tests.commands.model_files import written
 from tests.commands.test_run import TINY, rows, run
 from tests.drawn import draw
 
@@ -72,6 +73,29 @@ def test_other_images_void_it(root: Path, tmp_path: Path, monkeypatch: pytest.Mo
     assert module.calibration is None
     module.model.remove(image)
     assert module.calibration is not None  # the model is the one before
+
+
+@pytest.mark.slow
+def test_a_threshold_of_scores_in_another_type_is_told_of(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(execution.log, "warning", lambda message, *values: told.append(message % values))
+    in_bfloat16, model = "execution.bfloat16=true", tmp_path / "padim.ckpt"
+    options = [f"output_dir={tmp_path}", f"dataset.root={root}", *QUICK, "calibration=leave_one_out"]
+    run(monkeypatch, train.main, *options, in_bfloat16, "trainer.limit_test_batches=1")
+    asked = {evaluate.main: "trainer.limit_test_batches=1", predict.main: f"input={root}"}
+    for main, what in asked.items():
+        run(monkeypatch, main, f"checkpoint={model}", f"output_dir={tmp_path / main.__name__}", what, in_bfloat16)
+    written(monkeypatch, export.main, tmp_path / "padim.safetensors", model, "--format=safetensors")
+    assert not told
+    for main, what in asked.items():
+        run(monkeypatch, main, f"checkpoint={model}", f"output_dir={tmp_path / main.__module__}", what)
+    written(monkeypatch, export.main, tmp_path / "padim.pt2", model, "--format=torch")
+    assert told == 3 * [
+        "the threshold is of scores with execution.bfloat16=true, but now it is false: scores may be off by 1 %, and "
+        "alarms with them"
+    ]
 
 
 @pytest.mark.slow

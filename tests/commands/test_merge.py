@@ -100,6 +100,7 @@ def test_the_same_photo_under_another_name_is_refused(
         ),
         ("reduction=none", "other feature maps or channels"),
         ("dataset.interpolation=bilinear", "its images were read with"),
+        ("execution.bfloat16=true", "it or the others were fitted with execution.bfloat16=true"),
         ("model.save_state=false", "has overwritten its statistics"),
     ],
 )

@@ -59,6 +59,14 @@ def test_a_and_then_b_is_both(model: Path, photos: Path, tmp_path: Path, monkeyp
     assert_same_model(written(monkeypatch, update.main, tmp_path / "new.ckpt", model, "--add", photos / "b"), both)
 
 
+def test_the_update_of_a_fit_in_bfloat16_is_in_bfloat16(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Statistics that are added to are of one type."""
+    first, both = (fit(photos / name, tmp_path / name, "execution.bfloat16=true") for name in ("a", "both"))
+    assert_same_model(written(monkeypatch, update.main, tmp_path / "new.ckpt", first, "--add", photos / "b"), both)
+
+
 def test_an_exported_state_is_updated_as_its_checkpoint(
     model: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
