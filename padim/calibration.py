@@ -39,9 +39,10 @@ class Calibration:
         needed, found = images_needed(self.source, self.alpha), len(self.scores)
         if found < needed:
             possible = math.ceil(1000 / (found + 1)) / 1000
+            raised = "raise dataset.calibration_fraction, " if self.source == "held_out" else ""
             raise ValueError(
                 f"a false-alarm rate of calibration.alpha={self.alpha} needs {needed} calibration images, found "
-                f"{found}, {needed - found} too few: raise dataset.calibration_fraction, add normal images"
+                f"{found}, {needed - found} too few: {raised}add normal images"
                 + (f", or set calibration.alpha={possible:g} or more" if found else "")
             )
         if odd := [score for score in self.scores if not math.isfinite(score)]:

@@ -7,6 +7,9 @@ from dataclasses import replace
 from padim import gaussian
 from padim.head import Head
 
+FEWEST = 3
+"""Images, so that those that are left have a covariance."""
+
 
 @contextmanager
 def leave_one_out(heads: Sequence[Head]) -> Iterator[None]:
@@ -21,18 +24,19 @@ def leave_one_out(heads: Sequence[Head]) -> Iterator[None]:
     require_exact(heads)
     for head in heads:
         head.require_state()
-        if head.count < 3:
-            raise ValueError(f"leaving one of {head.count} images out leaves no covariance; give at least 3")
+        if head.count < FEWEST:
+            raise ValueError(f"leaving one of {head.count} images out leaves no covariance; give at least {FEWEST}")
     given = [head.covariance for head in heads]
-    for head, covariance in zip(heads, given, strict=True):
-        head.covariance = replace(covariance, eps=gaussian.eps_without_one(covariance.eps, head.count))
-        head.finalise()
-        head.leaves_one_out = True
     try:
+        for head, covariance in zip(heads, given, strict=True):
+            head.covariance = replace(covariance, eps=gaussian.eps_without_one(covariance.eps, head.count))
+            head.finalise()
+            head.leaves_one_out = True
         yield
     finally:
         for head, covariance in zip(heads, given, strict=True):
             head.covariance, head.leaves_one_out = covariance, False
+        for head in heads:
             head.finalise()
 
 

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from padim.covariance import Covariance
+from padim.gaussian import NotPositiveDefiniteError
 from padim.grids import Grid
 from padim.heads import LayerSum
 from padim.leave_one_out import leave_one_out
@@ -87,3 +88,15 @@ def test_what_it_cannot_do(options: dict, images: int, error: type[Exception], r
     head = fitted(GRIDS[0], [feature_maps(GRIDS[0], images)], **options)
     with pytest.raises(error, match=reason), leave_one_out([head]):
         pass
+
+
+def test_a_failure_leaves_the_heads_as_they_were() -> None:
+    """The second one has no positive definite covariance, which is found once the first is prepared."""
+    train = feature_maps(GRIDS[0], 3)
+    heads = [fitted(GRIDS[0], [train]) for _ in range(2)]
+    before, heads[1].covariance = heads[0](train), Covariance(eps=1e-12)
+    with pytest.raises(NotPositiveDefiniteError), leave_one_out(heads):
+        pass
+    assert not any(head.leaves_one_out for head in heads)
+    assert [head.covariance for head in heads] == [Covariance(), Covariance(eps=1e-12)]
+    assert torch.equal(heads[0](train).score, before.score)

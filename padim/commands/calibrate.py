@@ -11,7 +11,7 @@ from padim.commands.trainer import callbacks_of
 from padim.data.module import ImageDataModule
 from padim.evaluation import scores_of
 from padim.head import Head
-from padim.leave_one_out import leave_one_out
+from padim.leave_one_out import FEWEST, leave_one_out, require_exact
 from padim.method import Method
 from padim.processes import gather
 
@@ -35,6 +35,28 @@ def heads_of(module: Method) -> list[Head]:
     return [one for one in module.modules() if isinstance(one, Head)]
 
 
+def require_possible(source: str, module: Method, data: ImageDataModule) -> None:
+    """Raise where a threshold of this source would be wrong, which a fit need not come before.
+
+    Args:
+        source: see :class:`padim.calibration.Calibration`.
+    """
+    if source != "leave_one_out":
+        return
+    require_exact(heads_of(module))
+    if data.calibration_fraction:
+        raise ValueError(
+            f"calibration=leave_one_out takes its threshold from the fitted images, and dataset.calibration_fraction="
+            f"{data.calibration_fraction} keeps others out for none; set it to 0, or calibration=held_out"
+        )
+    if data.augmentation.repeats > 1:
+        raise ValueError(
+            f"calibration=leave_one_out would leave one of the {data.augmentation.repeats} views of an image out "
+            "(augmentation.repeats) and the others in, so that nothing is known of the threshold; hold images out: "
+            "dataset.calibration_fraction, calibration=held_out"
+        )
+
+
 def calibrate(trainer: Trainer, module: Method, data: ImageDataModule, source: str, alpha: float) -> Calibration | None:
     """Score normal images; None where there are too few for the rate, which is told.
 
@@ -44,7 +66,10 @@ def calibrate(trainer: Trainer, module: Method, data: ImageDataModule, source: s
     """
     if source == "held_out" and not len(data.calibration_set):
         return None
-    data.counted = set()  # all of them, also what an interrupted fit had counted
+    if source == "leave_one_out" and module.fitted < FEWEST:
+        log.warning("no threshold: leaving one of %d images out takes %d at least", module.fitted, FEWEST)
+        return None
+    data.counted = data.train_names - {entry.name for entry in module.images}  # which trainer.limit_train_batches left
     loader = data.calibration_dataloader() if source == "held_out" else data.train_dataloader()
     kept = Scores()
     callbacks_of(trainer).append(kept)

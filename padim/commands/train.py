@@ -12,7 +12,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from padim.calibration import images_needed
 from padim.commands import CONF
-from padim.commands.calibrate import calibrate, heads_of
+from padim.commands.calibrate import calibrate, require_possible
 from padim.commands.execution import settle_execution
 from padim.commands.finished import finishing, leave_out
 from padim.commands.interruption import interruptible
@@ -21,7 +21,6 @@ from padim.commands.run import settle_image_size, test_and_report, write_skipped
 from padim.commands.tracking import logged_trainer
 from padim.commands.trainer import callbacks_of
 from padim.commands.wandb_run import WandbRun
-from padim.leave_one_out import require_exact
 from padim.progress import progress_of
 
 
@@ -50,8 +49,7 @@ def train(config: DictConfig, output_dir: Path, identity: dict[str, Any]) -> Non
     data = instantiate(config.data)
     module = instantiate(config.model)
     settle_execution(config.execution, module)
-    if config.calibration.source == "leave_one_out":
-        require_exact(heads_of(module))
+    require_possible(config.calibration.source, module, data)
     progress = progress_of(module)((output_dir / "progress").absolute(), identity, config.save_every)
     rank_zero_only(data.prepare_data)()  # before the clock starts; Lightning will find it done
     with logged_trainer(config, output_dir) as trainer:

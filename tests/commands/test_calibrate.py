@@ -65,6 +65,36 @@ def test_too_few_images_give_no_threshold(
     assert load_module(tmp_path / "padim.ckpt").calibration is None
 
 
+@pytest.mark.parametrize(
+    ("override", "reason"),
+    [
+        ("dataset.calibration_fraction=0.1", "keeps others out for none; set it to 0, or calibration=held_out"),
+        ("augmentation.repeats=2", "leave one of the 2 views of an image out"),
+        ("covariance=oas", "leave-one-out distances are known for covariance=eps"),
+    ],
+)
+def test_impossible_thresholds_are_refused_before_the_fit(
+    override: str, reason: str, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    overrides = [f"output_dir={tmp_path}", f"dataset.root={root}", *QUICK, "calibration=leave_one_out", override]
+    with pytest.raises(ValueError, match=reason):
+        run(monkeypatch, train.main, *overrides)
+    assert not (tmp_path / "padim.ckpt").exists()
+
+
+@pytest.mark.parametrize(("batches", "calibrating"), [(3, 12), (1, None)])
+def test_only_what_was_fitted_is_left_out_in_turn(
+    batches: int, calibrating: int | None, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Batches of four, or one of two, which are too few: the fit is saved all the same."""
+    overrides = [f"output_dir={tmp_path}", f"dataset.root={root}", *QUICK, "calibration=leave_one_out"]
+    limits = [f"trainer.limit_train_batches={batches}", f"data.batch_size={4 if calibrating else 2}"]
+    run(monkeypatch, train.main, *overrides, *limits)
+    module = load_module(tmp_path / "padim.ckpt")
+    assert module.fitted == (calibrating or 2)
+    assert (len(module.calibration.scores) if module.calibration else None) == calibrating
+
+
 def test_other_images_void_it(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(monkeypatch, train.main, f"output_dir={tmp_path}", f"dataset.root={root}", *QUICK, "calibration=leave_one_out")
     module = load_module(tmp_path / "padim.ckpt")
