@@ -23,7 +23,7 @@ def require_memory(head: Head | LayerSum) -> None:
     # The memory grows with the square of the dimensions, but for the means, which grow with the dimensions alone.
     dim = max(1, int(0.9 * channels * math.sqrt(free / (statistics + whitening))))
     advice = [f"reduction=random reduction.dim={dim}", "fewer layers (layers=l23)", "a smaller dataset.image_size"]
-    if whitening and statistics <= free:
+    if statistics <= free and all(one.save_state and one.fits_in_place for one in members):
         advice.insert(0, "model.save_state=false, which writes the whitening over the statistics")
     parts = {"the statistics": statistics, "their whitening": whitening}
     memory.require("for any number of images this fit needs", parts, f"use {', or '.join(advice)}")

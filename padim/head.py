@@ -91,11 +91,15 @@ class Head(nn.Module):
         return [level.maps for level in self.embedding.plan]
 
     @property
+    def fits_in_place(self) -> bool:
+        """Whether the whitening can take the memory of the statistics, which it does with ``save_state=False``."""
+        return self.covariance.shared and self.statistics.embedding.is_like(self.embedding)
+
+    @property
     def nbytes(self) -> int:
         """Memory that the whitening takes beside the statistics."""
-        if not self.save_state and self.covariance.shared and self.statistics.embedding.is_like(self.embedding):
-            return 0
-        return sum(level.whitening.nbytes for level in self.levels)
+        beside = self.save_state or not self.fits_in_place
+        return sum(level.whitening.nbytes for level in self.levels if beside)
 
     @property
     def count(self) -> int:
@@ -171,24 +175,20 @@ class Head(nn.Module):
         Args:
             pixels: (B, 2), row and column.
         """
-        rows, columns = self.rows[pixels[:, 0]], self.columns[pixels[:, 1]]  # (B, h), (B, w)
-        with full_precision(self.fitted.device):
-            return torch.einsum("bh,blhw,bw->bl", rows, torch.stack(prediction.level_distances, 1), columns)
+        return scoring.map_at(pixels, torch.stack(prediction.level_distances, 1), self.rows, self.columns)
 
     def smooth(self, distances: Tensor) -> Tensor:
         """Bring distances on the finest grid, (..., h, w), to the image's size, (..., H, W)."""
-        with full_precision(self.fitted.device):
-            return scoring.anomaly_map(distances, self.rows, self.columns)
+        return scoring.anomaly_map(distances, self.rows, self.columns)
 
     def _squared_distances(self, own: list[Tensor]) -> Tensor:
         """|z_l|^2 of every level on the finest grid, (B, L, h, w)."""
-        ancestry = self.embedding.ancestry
+        ancestry, grid = self.embedding.ancestry, self.embedding.plan[-1].grid
         levels = [
             pyramid.level_distances(own[: i + 1], ancestry[i], level.whitening, level.bias)  # (P_l, B)
             for i, level in enumerate(self.levels)
         ]
-        levels = self.embedding.replicated(levels)
-        return torch.stack(levels).permute(2, 0, 1).reshape(-1, len(levels), *self.embedding.plan[-1].grid)
+        return torch.stack(self.embedding.replicated(levels)).permute(2, 0, 1).unflatten(-1, grid)
 
     def require_state(self) -> None:
         """Raise where the statistics are gone."""

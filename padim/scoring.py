@@ -11,6 +11,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
+from padim.precision import full_precision
+
 INTERPOLATIONS = ("bicubic", "bilinear")
 
 
@@ -64,7 +66,19 @@ def anomaly_map(
     distances: Float[Tensor, "*B h w"], rows: Float[Tensor, "H h"], columns: Float[Tensor, "W w"]
 ) -> Float[Tensor, "*B H W"]:
     """Distances on the finest grid, up-sampled to the image's size and smoothed."""
-    return rows @ distances @ columns.mT
+    with full_precision(distances.device):
+        return rows @ distances @ columns.mT
+
+
+def map_at(
+    pixels: Int[Tensor, "B 2"],
+    distances: Float[Tensor, "B L h w"],
+    rows: Float[Tensor, "H h"],
+    columns: Float[Tensor, "W w"],
+) -> Float[Tensor, "B L"]:
+    """What :func:`anomaly_map` has at one pixel of each image, without the rest of it."""
+    with full_precision(distances.device):
+        return torch.einsum("bh,blhw,bw->bl", rows[pixels[:, 0]], distances, columns[pixels[:, 1]])
 
 
 def peak(anomaly_map: Float[Tensor, "B H W"], valid: Bool[Tensor, "B H W"]) -> Int[Tensor, "B 2"]:

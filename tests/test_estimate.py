@@ -50,6 +50,18 @@ def test_what_the_advice_saves(monkeypatch: pytest.MonkeyPatch) -> None:
     require_memory(head(save_state=False))
 
 
+@pytest.mark.parametrize("covariance", [Covariance("oas", 0.0), Covariance(pool=3), Covariance()], ids=str)
+def test_no_advice_is_given_that_saves_nothing(covariance: Covariance, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is written over the statistics is of their shape."""
+    with torch.device("meta"):
+        heads = [Head(CHANNELS, GRIDS, (224, 224), covariance=covariance, save_state=save) for save in (True, False)]
+    there_are(monkeypatch, 0.6)
+    saves = heads[1].nbytes < heads[0].nbytes
+    with pytest.raises(MemoryError) as caught:
+        require_memory(heads[0])
+    assert ("model.save_state=false" in str(caught.value)) == saves == (covariance == Covariance())
+
+
 def test_a_sum_of_layers_needs_what_they_need_together(monkeypatch: pytest.MonkeyPatch) -> None:
     there_are(monkeypatch, 0.32)
     with torch.device("meta"):

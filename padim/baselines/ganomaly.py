@@ -64,7 +64,7 @@ class GANomaly(nn.Module):
 
     def forward(self, images: Tensor) -> Prediction:
         _, latent, again = self.generate(self.scaled(images))
-        score = (latent - again).abs().sum(1)
+        score = (latent.float() - again.float()).abs().sum(1)  # in mixed precision as well
         return Prediction(score, score[:, None, None].expand(-1, *self.image_size))
 
     def loss(self, images: Tensor, generator: Generator) -> Float[Tensor, ""]:

@@ -14,7 +14,7 @@ from padim.extractor import Extractor
 from padim.method import Method
 from padim.one_epoch import OneEpochModule
 from padim.precision import full_precision, require_finite
-from padim.scoring import Prediction, anomaly_map, smoothing_matrix
+from padim.scoring import Prediction, anomaly_map, map_at, smoothing_matrix
 
 
 class SPADE(Extractor):
@@ -144,5 +144,5 @@ class SPADEModule(OneEpochModule, Method):
         return self.model.smooth(torch.stack(prediction.level_distances, 1))
 
     def level_parts(self, prediction: Prediction, pixels: Tensor) -> Tensor:
-        rows, columns = self.model.rows[pixels[:, 0]], self.model.columns[pixels[:, 1]]
-        return torch.einsum("bh,blhw,bw->bl", rows, torch.stack(prediction.level_distances, 1), columns)
+        parts = torch.stack(prediction.level_distances, 1)
+        return map_at(pixels, parts, self.model.rows, self.model.columns)

@@ -14,6 +14,7 @@ from padim.baselines.ae_ssim import AESSIM
 from padim.baselines.autoencoder import Autoencoder, encoder_and_decoder
 from padim.commands import evaluate, predict
 from padim.export.comparison import drawn_images
+from padim.scoring import anomaly_map
 from tests.baselines.runs import trained
 from tests.commands.test_run import rows, run
 
@@ -96,6 +97,15 @@ def test_a_smoothed_map_is_what_scipy_makes_of_the_residual() -> None:
         np.testing.assert_allclose(found.anomaly_map.detach(), expected, rtol=1e-4)
         assert torch.equal(found.score, found.anomaly_map.amax((1, 2)))
         assert smooth.loss(images, torch.Generator()) == model.loss(images, torch.Generator())
+
+
+def test_maps_keep_float32_in_mixed_precision() -> None:
+    """Which is for the network: a map in bfloat16 has two digits, and its maximum several pixels."""
+    images = drawn_images(2, (32, 48), seed=0)
+    for model, smooth in zip(both(), both(sigma=2.0), strict=True):
+        with torch.autocast("cpu", torch.bfloat16):
+            residual, found = model.residual(images), smooth(images).anomaly_map
+        assert torch.equal(found, anomaly_map(residual, smooth.rows, smooth.columns))
 
 
 def test_no_latent_is_refused() -> None:

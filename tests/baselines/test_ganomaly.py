@@ -107,6 +107,11 @@ def test_a_score_is_the_l1_distance_of_the_latents() -> None:
     torch.testing.assert_close(model(images).score, apart)
 
 
+def test_scores_keep_float32_in_mixed_precision() -> None:
+    with torch.autocast("cpu", torch.bfloat16):
+        assert network()(drawn_images(2, SIZE)).score.dtype == torch.float32
+
+
 def test_each_optimiser_has_its_own_networks() -> None:
     module = GANomalyModule([32, 32], 6, 4, Weights(1, 50, 1)._asdict(), learning_rate=2e-4, seed=0)
     generator, discriminator = module.configure_optimizers()
