@@ -13,6 +13,7 @@ from padim.evaluated import EvaluatedModule
 from padim.grids import Grid
 from padim.ledger import Entry
 from padim.scoring import Prediction
+from padim.untrusted import plain_copy
 
 
 class Method(EvaluatedModule):
@@ -109,10 +110,10 @@ class Method(EvaluatedModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what the module is, and load without the weights' file or the network."""
         checkpoint["target"] = f"{type(self).__module__}.{type(self).__name__}"
-        checkpoint["config"] = self.config
+        checkpoint["config"] = plain_copy(self.config)
         checkpoint["images"] = [tuple(entry) for entry in self.images]
         checkpoint["calibration"] = asdict(self.calibration) if self.calibration else None
-        hyper_parameters = checkpoint["hyper_parameters"]
+        hyper_parameters = checkpoint["hyper_parameters"] = plain_copy(checkpoint["hyper_parameters"])
         if "backbone" in hyper_parameters:
             hyper_parameters["backbone"] = {**hyper_parameters["backbone"], "weights": None}
 

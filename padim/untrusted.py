@@ -34,3 +34,12 @@ def require_plain(value: Any) -> None:
                 raise ValueError("its values hold one another")
             met.add(id(node))
             nodes += [(below, depth + 1) for below in (node.values() if isinstance(node, dict) else node)]
+
+
+def plain_copy(value: Any) -> Any:
+    """A copy of plain values in which each list and dictionary stands once, as :func:`require_plain` wants it."""
+    if isinstance(value, dict):
+        return {key: plain_copy(below) for key, below in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)([plain_copy(below) for below in value])
+    return value

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from padim.backbone import Backbone
-from padim.checkpoint import load_method, read_checkpoint
+from padim.checkpoint import load_method, load_module, read_checkpoint, save_changed
 from padim.commands.evaluate import offer_data
 from padim.export.predictor import load_predictor
 from padim.module import PaDiMModule
@@ -227,6 +227,14 @@ def test_a_configuration_that_is_none_offers_no_data(module: PaDiMModule, config
     content = torch.load(save(module, tmp_path / "model.ckpt"), weights_only=True)
     torch.save(content | {"config": config}, tmp_path / "model.ckpt")
     offer_data(read_checkpoint(tmp_path / "model.ckpt"))
+
+
+def test_a_configuration_that_shares_its_values_is_not(module: PaDiMModule, tmp_path: Path) -> None:
+    """As that of a module which holds the values that it was made of."""
+    sizes = [64, 64]
+    module.config = {"dataset": {"image_size": sizes, "resize": sizes}}
+    save_changed(module, tmp_path / "model.ckpt")
+    assert load_module(tmp_path / "model.ckpt").config == module.config
 
 
 def test_a_configuration_that_holds_itself_is_refused(module: PaDiMModule, tmp_path: Path) -> None:
