@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+from itertools import starmap
 from pathlib import Path
 from typing import Any, cast
 
@@ -80,7 +81,7 @@ class Counting(Progress):
         files = sorted(self.folder.glob("[0-9]*.ckpt"))  # no half-written one, whose name begins with a dot
         parts = [torch.load(file, map_location="cpu", weights_only=True, mmap=True) for file in files]
         images = {Entry(*image) for part in parts for image in part["images"]}
-        if any(part["config"] != self.config for part in parts) or not {e.name for e in images} <= data.train_names:
+        if any(part["config"] != self.config for part in parts) or not data.still_has(images):
             self._start_anew()
             return
         for part in sorted(parts, key=lambda part: -len(part["images"])):
@@ -115,7 +116,8 @@ class Epochs(Progress):
             return None
         saved = torch.load(self.file, map_location="cpu", weights_only=True, mmap=True)
         data.setup("fit")
-        if (saved["identity"], saved["train_names"]) != (self.config, sorted(data.train_names)):
+        same_names = (saved["identity"], saved["train_names"]) == (self.config, sorted(data.train_names))
+        if not same_names or not data.still_has(starmap(Entry, saved["images"])):
             self._start_anew()
             return None
         log.info("going on from %s: %d epochs are done", self.folder, saved["epoch"] + 1)

@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Callable, Sequence
-from hashlib import sha256
 from pathlib import Path
 
 import torch
@@ -13,7 +12,6 @@ from padim.calibration import Calibration
 from padim.checkpoint import load_module, save_changed
 from padim.commands.evaluate import PREPROCESSING
 from padim.data.ahead import AheadLoader
-from padim.data.decoding import read_content
 from padim.data.listing import list_images
 from padim.data.samples import Batch, ImageDataset, Sample
 from padim.evaluation import scores_of
@@ -53,7 +51,7 @@ def load(path: Path) -> PaDiMModule:
 
 def entries(images: Sequence[Path]) -> list[Entry]:
     """How the ledger knows these files."""
-    return [Entry(str(path), sha256(read_content(path)).hexdigest()) for path in images]
+    return [Entry(str(path), Sample(path).content()) for path in images]
 
 
 def change(module: PaDiMModule, images: Sequence[Path], apply: Callable[[Tensor], None]) -> None:

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from hashlib import sha256
 from pathlib import Path
@@ -13,9 +13,11 @@ from torch.utils.data import DataLoader
 
 from padim.data.augmentation import Augmentation
 from padim.data.cache import ImageCache
+from padim.data.decoding import UnreadableImageError
 from padim.data.samples import Batch, ImageDataset, Reader, Sample, Size
 from padim.data.shares import ShareLoader, Shuffled, shard_of, share_of
 from padim.data.tolerance import Skipped, TolerantDataset, TolerantLoader
+from padim.ledger import Entry
 from padim.scoring import INTERPOLATIONS
 
 
@@ -114,6 +116,14 @@ class ImageDataModule(LightningDataModule):
     def train_names(self) -> set[str]:
         """Of all images to fit to, those that are counted already included."""
         return set(map(self._name, self.train_set.samples))
+
+    def still_has(self, entries: Iterable[Entry]) -> bool:
+        """Whether these are among the images to fit to, and their files are what they were: reads them."""
+        samples = {self._name(sample): sample for sample in self.train_set.samples}
+        try:
+            return all(name in samples and samples[name].content() == content for name, content in entries)
+        except (FileNotFoundError, UnreadableImageError):
+            return False  # who reads it to fit to it says so
 
     def _name(self, sample: Sample) -> str:
         return sample.view_name(self.reader.root)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -13,7 +14,7 @@ from torch.utils.data import Dataset
 from torchvision.transforms.v2 import InterpolationMode, functional
 
 from padim.data.cache import ImageCache
-from padim.data.decoding import Frame, Mask, read_mask, read_rgb
+from padim.data.decoding import Frame, Mask, read_content, read_mask, read_rgb
 from padim.data.pose import Pose, cropped, lit, turned, turned_mask
 from padim.data.scaling import Scaling, Size
 
@@ -49,6 +50,10 @@ class Sample:
         """Its name, and which view of it this is: no two samples of a data set share it."""
         return self.name(root) + self.suffix
 
+    def content(self) -> str:
+        """Of the file as it is now: its SHA-256 and, where there are several views of it, which this is."""
+        return sha256(read_content(self.path)).hexdigest() + self.suffix
+
     @property
     def suffix(self) -> str:
         return f"#{self.view}" if self.view else ""
@@ -74,7 +79,7 @@ class Batch(NamedTuple):
         mask_known: (B,) bool.
         valid: (B, H, W) bool, the pixels of the image; the others pad it, and count nowhere.
         name: of B images, see :meth:`Sample.view_name`.
-        content: of B images, the SHA-256 of the file and, where there are several views of it, which this is.
+        content: of B images, see :meth:`Sample.content`.
     """
 
     image: Tensor

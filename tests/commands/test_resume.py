@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -91,6 +92,19 @@ def test_of_another_configuration_it_starts_anew(
     run(monkeypatch, train.main, f"output_dir={tmp_path}", f"dataset.root={root}", *SLOWLY)
     assert "progress is of another configuration or of other images: the fit starts anew" in logged(tmp_path)
     assert same_bits(tmp_path, whole)
+
+
+@pytest.mark.slow
+def test_with_another_image_of_a_name_it_starts_anew(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = tmp_path / "images"
+    shutil.copytree(root, images)
+    kill_on_the_way(images, tmp_path / "run", 6)
+    (counted, *_), (*_, other) = (sorted(images.glob("**/train/**/*.png")) for _ in range(2))
+    shutil.copy(other, counted)
+    run(monkeypatch, train.main, f"output_dir={tmp_path / 'run'}", f"dataset.root={images}", *SLOWLY)
+    assert "of other images: the fit starts anew" in logged(tmp_path / "run")
 
 
 @pytest.mark.slow
