@@ -1,11 +1,13 @@
 """Images of one's own: a folder of normal ones, or folders for training and testing, or a list."""
 
 from collections.abc import Iterable
+from itertools import combinations
 from pathlib import Path
 
 from padim.data.layout import Layout, image_files
 from padim.data.manifest import read_manifest
 from padim.data.samples import Sample
+from padim.data.walk import require_path
 
 SUFFIXES = frozenset(
     {".bmp", ".gif", ".jfif", ".jp2", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"}
@@ -18,7 +20,7 @@ or
     test_good/**/*.jpg                normal images to test on (optional)
     test_bad/[KIND/]NAME.jpg          anomalous images (optional)
     masks/[KIND/]NAME[_mask].png      their anomalous pixels, not 0 (optional)
-folders in folders allowed; of the image formats """
+folders in folders allowed, but none of these four in another; of the image formats """
     + ", ".join(sorted(SUFFIXES))
 )
 
@@ -28,7 +30,7 @@ class Folder:
 
     Args:
         root: of the images. Without a folder ``train`` in it, every image in it is normal and there is no test.
-        train, test_good, test_bad, masks: folders, relative to the root.
+        train, test_good, test_bad, masks: folders, relative to the root, none in another.
         manifest: a list of the images instead, see :func:`padim.data.manifest.read_manifest`; then its folder is the
             root, and the layout does not matter.
     """
@@ -42,12 +44,14 @@ class Folder:
         masks: str = "masks",
         manifest: str | Path | None = None,
     ) -> None:
-        self.manifest = None if manifest is None else Path(manifest)
-        self.root = Path(root) if self.manifest is None else self.manifest.parent
-        self.train_folder, self.masks = self.root / train, self.root / masks
-        self.test_good, self.test_bad = self.root / test_good, self.root / test_bad
         names = {"train": train, "test_good": test_good, "test_bad": test_bad, "masks": masks}
-        self._chosen = {key: self.root / name for key, name in names.items() if name != key}
+        self.root = Path(require_path("dataset.root", root))
+        self.manifest = None if manifest is None else Path(require_path("dataset.manifest", manifest))
+        if self.manifest is not None:
+            self.root = self.manifest.parent
+        self._folders = {key: self.root / require_path(f"dataset.{key}", name) for key, name in names.items()}
+        self.train_folder, self.test_good, self.test_bad, self.masks = self._folders.values()
+        self._chosen = [key for key, name in names.items() if name != key]
 
     def prepare(self) -> None:
         """Nothing to make: the images are there or they are not."""
@@ -61,24 +65,25 @@ class Folder:
     def test(self) -> list[Sample]:
         if self.manifest is not None:
             return read_manifest(self.manifest)["test"]
-        if self._training_folder() == self.root:
-            return []
+        self._training_folder()
         good, bad = _images(self.test_good), _images(self.test_bad)
         masks = self._masks_of(good, bad)
         return [Sample(path) for path in good] + [Sample(path, self._kind(path), masks.get(path)) for path in bad]
 
     def _training_folder(self) -> Path:
         LAYOUT.root(self.root)
-        for key, folder in self._chosen.items():
-            if not folder.is_dir():  # a slip of the pen would make all of the root normal
-                raise LAYOUT.missing(f"dataset.{key}: {folder} is no folder")
-        if self.train_folder.is_dir():
-            if (other := self.root / "test").is_dir() and other not in (self.test_good, self.test_bad):
+        for key in self._chosen:
+            if not self._folders[key].is_dir():  # a slip of the pen would make all of the root normal
+                raise LAYOUT.missing(f"dataset.{key}: {self._folders[key]} is no folder")
+        there = {key: folder for key, folder in self._folders.items() if folder.is_dir()}
+        _require_apart(there)
+        if "train" in there:
+            other = self.root / "test"
+            if other.is_dir() and not any(folder.is_relative_to(other) for folder in there.values()):
                 raise LAYOUT.wrong(f"{other} is not read; is {self.root} one category of dataset=mvtec?")
             return self.train_folder
-        for folder in (self.test_good, self.test_bad, self.masks):
-            if folder.is_dir():
-                raise LAYOUT.missing(f"there is {folder}, but no {self.train_folder} to fit on")
+        if there:
+            raise LAYOUT.missing(f"there is {next(iter(there.values()))}, but no {self.train_folder} to fit on")
         return self.root
 
     def _kind(self, path: Path) -> str:
@@ -100,6 +105,17 @@ class Folder:
             if stem not in images:
                 raise LAYOUT.wrong(f"the mask {mask} has no image; expected it at {self.test_bad / stem} and a suffix")
         return {images[stem]: mask for stem, mask in masks.items()}
+
+
+def _require_apart(folders: dict[str, Path]) -> None:
+    """No file of two folders: anomalous images would be fitted, or masks taken for images."""
+    for one, other in combinations(folders, 2):
+        first, second = folders[one].resolve(), folders[other].resolve()
+        if first.is_relative_to(second) or second.is_relative_to(first):
+            raise LAYOUT.wrong(
+                f"dataset.{one}, {folders[one]}, and dataset.{other}, {folders[other]}, are one folder, or one lies in "
+                "the other: its files would be read as both; move them apart, or choose folders that lie apart"
+            )
 
 
 def _by_stem(paths: Iterable[Path], folder: Path, ending: str = "") -> dict[str, Path]:

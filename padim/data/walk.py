@@ -1,4 +1,4 @@
-"""The files below a folder."""
+"""Paths as they are given, and the files below a folder."""
 
 import logging
 import os
@@ -50,9 +50,28 @@ def is_special(path: Path) -> bool:
     return not (S_ISREG(mode) or S_ISDIR(mode))
 
 
+def require_path(key: str, given: object) -> str:
+    """The path given for a key, as it is; Hydra reads names of digits as numbers, which no longer tell the name."""
+    if isinstance(given, str | Path):
+        return str(given)
+    raise TypeError(
+        f"{key}={given} is no path, but of type {type(given).__name__}, as Hydra reads names like 2024_01_15 (as the "
+        f"number 20240115), 1e3, true and null; write ./ before such a name: {key}=./2024_01_15"
+    )
+
+
 def absolute(path: Path) -> str:
-    """Not resolved, which would call a link by the name of what it points to."""
-    return os.path.normpath(path.absolute())
+    """Not resolved, which would call a link by the name of what it points to, but without ``..``.
+
+    What goes up from a link is resolved where it leads elsewhere than its text does: up from what the link points to.
+    """
+    given = path.absolute()
+    ups = [number for number, part in enumerate(given.parts, start=1) if part == ".."]
+    if not ups:
+        return str(given)
+    going_up, below = Path(*given.parts[: ups[-1]]), given.parts[ups[-1] :]
+    meant, written = os.path.realpath(going_up), os.path.normpath(going_up)
+    return str(Path(written if os.path.realpath(written) == meant else meant, *below))
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -3,6 +3,8 @@
 import csv
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from PIL import Image
 from padim.commands import evaluate, train
 from padim.data.folder import SUFFIXES, Folder
 from padim.data.samples import Sample
+from padim.data.walk import require_path
 from tests.commands.test_run import run
 from tests.data.files import write
 
@@ -115,6 +118,68 @@ def test_folders_that_are_missing_or_empty(root: Path, tmp_path: Path) -> None:
     (root / "train").rename(root / "trian")
     with pytest.raises(FileNotFoundError, match=r"there is .*test_good, but no .*train to fit on"):
         Folder(root).train()
+
+
+@pytest.mark.parametrize(
+    ("chosen", "one", "other"),
+    [
+        ({"train": "imgs", "test_bad": "imgs/ng"}, "train", "test_bad"),
+        ({"train": ".", "test_bad": "imgs/ng"}, "train", "test_bad"),
+        ({"train": "."}, "train", "masks"),  # of its usual name
+        ({"train": "imgs", "test_good": "elsewhere/../imgs"}, "train", "test_good"),
+        ({"train": "imgs", "test_bad": "link/ng"}, "train", "test_bad"),
+        ({"train": "ok", "test_good": "imgs/ng", "test_bad": "imgs"}, "test_good", "test_bad"),
+        ({"train": "ok", "test_bad": "imgs", "masks": "imgs/ng"}, "test_bad", "masks"),
+    ],
+)
+def test_no_file_is_read_as_two_things(chosen: dict[str, str], one: str, other: str, tmp_path: Path) -> None:
+    """With train=imgs and test_bad=imgs/ng the anomalous images were fitted; with train=. none was tested."""
+    for name in ("imgs/0.png", "imgs/ng/1.png", "ok/2.png", "masks/ng/1.png"):
+        write(tmp_path / name)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "link").symlink_to("imgs")
+    reader = Folder(tmp_path, **chosen)
+    message = rf"(?s)dataset\.{one}, .* and dataset\.{other}, .*choose folders that lie apart\nexpected:"
+    for read in (reader.train, reader.test):
+        with pytest.raises(ValueError, match=message):
+            read()
+
+
+def test_folders_that_lie_apart_may_be_anywhere(tmp_path: Path) -> None:
+    for name in ("all/train/0.png", "all/test/ok/1.png", "all/test/ng/2.png"):
+        write(tmp_path / name)
+    reader = Folder(tmp_path / "all", test_good="test/ok", test_bad="test/ng")
+    assert [sample.path.name for sample in reader.train()] == ["0.png"]
+    assert [(sample.path.name, sample.kind) for sample in reader.test()] == [("1.png", "good"), ("2.png", "bad")]
+    outside = Folder(tmp_path / "all/train", train=".", test_bad=str(tmp_path / "all/test/ng"))
+    assert [sample.path.name for sample in (*outside.train(), *outside.test())] == ["0.png", "2.png"]
+
+
+NUMBERS = """
+from padim.data.folder import Folder
+
+for key in ("root", "train", "test_good", "test_bad", "masks", "manifest"):
+    try:
+        Folder(**{"root": ".", key: 2024_01_15})
+    except TypeError as error:
+        print(error)
+"""
+
+
+def test_names_that_hydra_reads_as_numbers_are_refused() -> None:
+    """dataset.root=2024_01_15 arrives as 20240115; it was a TypeError of pathlib, which named no key.
+
+    In a process of its own, since the tests check the types of all arguments, and users' runs do not.
+    """
+    result = subprocess.run([sys.executable, "-c", NUMBERS], capture_output=True, text=True, check=True)
+    for key in ("root", "train", "test_good", "test_bad", "masks", "manifest"):
+        assert f"dataset.{key}=20240115 is no path, but of type int" in result.stdout
+        assert f"write ./ before such a name: dataset.{key}=./2024_01_15\n" in result.stdout
+
+
+@pytest.mark.parametrize("given", ["2024_01_15", "-", "", Path("1e3")])
+def test_names_of_digits_that_are_texts_are_taken_as_they_are(given: str | Path) -> None:
+    assert require_path("input", given) == str(given)
 
 
 def test_one_command_on_a_flat_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:  # type: ignore[no-untyped-def]

@@ -50,6 +50,28 @@ def test_links_are_followed_but_not_in_circles(folder: Path, tmp_path: Path) -> 
     assert listing.left["link into a folder that it lies in"] == 2
 
 
+def test_up_from_a_link_is_up_from_what_it_points_to(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the system has it; beside the link other images may lie, which were taken instead."""
+    (folder / "lists").mkdir()
+    (folder / "lists" / "list.txt").write_text("../a/a.tiff\n../lists/../a/a.tiff\n")
+    (tmp_path / "link").symlink_to(folder / "lists")
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "a.tiff").write_bytes(b"")
+    monkeypatch.chdir(tmp_path)
+    assert list_images("link/list.txt").paths == [str(folder / "a" / "a.tiff")]
+    assert list_images("link/../a/a.tiff").paths == [str(folder / "a" / "a.tiff")]
+    assert list_images("link/../a") == list_images("images/a")
+    assert list_images("link/../a/*") == list_images("images/a/*")
+
+
+def test_a_link_that_nothing_goes_up_from_keeps_its_name(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(folder)
+    (folder / "list").write_text("a/../b.png\nb.png\n./a/a.tiff\ngone/../a.webp\n")
+    assert names(list_images(str(tmp_path / "link" / "list"))) == ["b.png", "a/a.tiff", "a.webp"]
+
+
 def test_one_image(folder: Path) -> None:
     listing = list_images(str(folder / "a" / "z.JPG"))
     assert names(listing) == ["z.JPG"]
