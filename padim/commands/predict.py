@@ -17,6 +17,7 @@ from padim.commands import CONF
 from padim.commands.execution import settle_execution, warn_of_other_rounding
 from padim.commands.interruption import interruptible
 from padim.data.listing import Listing, list_images
+from padim.data.walk import require_path
 from padim.export.predictor import ModulePredictor, Predictor, load_predictor
 from padim.predict.decision import Decision, decide_by, described
 from padim.predict.finding import Found, findings
@@ -45,7 +46,7 @@ def predict(config: DictConfig, output_dir: Path) -> None:
     """One run."""
     predictor = load(config.checkpoint, config.device, config.execution)
     decision = decide_by(predictor.facts.calibration, config.alpha, config.threshold)
-    listing = list_images(str(config.input), without=[output_dir / name for name in FOLDERS])
+    listing = list_images(require_path("input", config.input), without=[output_dir / name for name in FOLDERS])
     pictures = Pictures(output_dir, listing, decision, config.overlays, config.contact_sheet, config.maps)
     records = Records(output_dir, made_with(config, listing, decision), predictor.facts.levels)
     read = partial(findings, predictor, decision, batch_size=config.batch_size, num_workers=config.num_workers)

@@ -31,11 +31,15 @@ _METRICS = {"image AUROC": "image_auroc", "pixel AUROC": "pixel_auroc", "PRO": "
 
 
 def settle_image_size(config: DictConfig) -> None:
-    """Where the data set names no size, take that of the network's own training, of the whole image."""
-    if config.dataset.image_size is None:
-        config.dataset.image_size = list(native_size(config.backbone.name, config.backbone.tag))
-    if config.dataset.resize is None:
-        config.dataset.resize = config.dataset.image_size
+    """Where the data set names no size, take that of the network's own training, of the whole image.
+
+    As numbers, whatever they refer to: who reads the checkpoint may not know of it.
+    """
+    dataset = config.dataset
+    if dataset.image_size is None:
+        dataset.image_size = native_size(config.backbone.name, config.backbone.tag)
+    dataset.resize = list(dataset.image_size if dataset.resize is None else dataset.resize)
+    dataset.image_size = list(dataset.image_size)
 
 
 def test_and_report(
@@ -71,6 +75,7 @@ def test_and_report(
     kinds = by_kind([data.test_set.samples[index].kind for index in tested.scores], list(tested.scores.values()))
     write_csv(Kind._fields, kinds, output_dir / "kinds.csv")
     picture = output_dir / "extremes.png"
+    picture.unlink(missing_ok=True)
     if tested.scores:
         draw_extremes(module, data.test_set, tested, picture)
     draw_page(trainer, module, data, output_dir, tested, metrics, kinds)
@@ -114,9 +119,11 @@ def test(trainer: Trainer, module: LightningModule, data: ImageDataModule) -> No
 
 def write_skipped(data: ImageDataModule, output_dir: Path) -> dict[str, float]:
     """List the images that were left out, in skipped.csv; their number, where leaving out is allowed."""
+    path = output_dir / "skipped.csv"
     if data.on_error == "raise":
+        path.unlink(missing_ok=True)  # of a run before this one
         return {}
-    write_csv(Skipped._fields, sorted(data.skipped.values()), output_dir / "skipped.csv")
+    write_csv(Skipped._fields, sorted(data.skipped.values()), path)
     return {"skipped_images": len(data.skipped)}
 
 
