@@ -25,9 +25,12 @@ HARDWARE = ("accelerator", "devices", "num_nodes", "strategy", "use_distributed_
 def identity(config: DictConfig) -> dict[str, Any]:
     """The configuration without what decides only where and by how many processes a run is done and how it is tracked.
 
-    As it is composed, so that it is the same in the process that launches a sweep and in the job.
+    As it is composed, so that it is the same in the process that launches a sweep and in the job. A checkpoint is
+    known by its size and time as well, since another can take its place.
     """
     found = cast(dict[str, Any], OmegaConf.to_container(config))
+    if (checkpoint := Path(str(found.get("checkpoint", "")))).is_file():
+        found["checkpoint"] = [str(checkpoint), checkpoint.stat().st_size, checkpoint.stat().st_mtime_ns]
     trainer = {name: value for name, value in found["trainer"].items() if name not in HARDWARE}
     return {name: value for name, value in found.items() if name not in ELSEWHERE} | {"trainer": trainer}
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 from pytorch_lightning import Trainer
 
-from padim.commands import ablate, train
+from padim.commands import ablate, evaluate, train
 from tests.bits import same_bits
 from tests.commands.test_run import TINY, rows, run
 from tests.drawn import draw
@@ -167,3 +167,18 @@ def test_a_run_by_itself_is_done_again(root: Path, tmp_path: Path, monkeypatch: 
     os.truncate(tmp_path / "predictions.csv", 0)
     run(monkeypatch, train.main, *overrides)
     assert rows(tmp_path / "predictions.csv")
+
+
+@pytest.mark.slow
+def test_an_evaluation_of_another_model_of_one_name_has_not_finished(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluation = ["-m", f"checkpoint={tmp_path}/padim.ckpt", f"output_dir={tmp_path}/found", "hydra.sweep.subdir=job"]
+    scores = []
+    for seed in (0, 1, 1):
+        if seed >= len(scores):
+            run(monkeypatch, train.main, f"output_dir={tmp_path}", f"dataset.root={root}", *TINY, f"seed={seed}")
+        run(monkeypatch, evaluate.main, *evaluation, "trainer.limit_test_batches=1")
+        scores.append((tmp_path / "found" / "job" / "predictions.csv").read_bytes())
+    assert scores[0] != scores[1] == scores[2]
+    assert "job has finished already" in logged(tmp_path / "found" / "job")
