@@ -9,7 +9,7 @@ class Entry(NamedTuple):
 
     Attributes:
         name: path from the root of its data set, see :meth:`padim.data.samples.Sample.view_name`.
-        content: hash of the file.
+        content: hash of the file and, after ``#``, which view of it, see :meth:`padim.data.samples.Sample.content`.
     """
 
     name: str
@@ -35,12 +35,16 @@ def require_disjoint(ours: Iterable[Entry], theirs: Iterable[Entry]) -> None:
 
 def require_inside(ours: Sequence[Entry], theirs: Sequence[Entry]) -> None:
     """Raise where some content is not in ours, or is there in more views or copies than it is here."""
-    counts: dict[str, int] = {}
+    inside: dict[str, list[str]] = {}
     for entry in ours:
-        content = entry.content.partition("#")[0]
-        counts[content] = counts.get(content, 0) + 1
+        inside.setdefault(of_file(entry).content, []).append(entry.content)
     for entry in theirs:
-        found = counts.pop(entry.content, 0)
-        if found != 1:
-            several = f"is in the model {found} times, as other views or copies" if found else "is not in the model"
-            raise ValueError(f"cannot take out {entry.name}: its content {several}")
+        found = inside.pop(entry.content, [])
+        if found != [entry.content]:
+            why = f"in the model as {len(found)} other views or copies" if found else "not in the model"
+            raise ValueError(f"cannot take out {entry.name}: its content is {why}")
+
+
+def of_file(entry: Entry) -> Entry:
+    """Whatever view of it that is."""
+    return entry._replace(content=entry.content.partition("#")[0])

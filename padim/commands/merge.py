@@ -7,6 +7,7 @@ from pathlib import Path
 from padim.checkpoint import load_module, save_changed
 from padim.commands.evaluate import PREPROCESSING
 from padim.commands.update import checkpoint_name
+from padim.export.facts import facts_of
 from padim.module import PaDiMModule
 
 
@@ -30,13 +31,14 @@ def merge(paths: Sequence[Path]) -> PaDiMModule:
         except (RuntimeError, TypeError, ValueError) as error:
             raise ValueError(f"{path} does not join {paths[0]}: {error}") from error
     merged.model.finalise()
-    merged.config["dataset"]["shard"] = None
+    if "dataset" in merged.config:
+        merged.config["dataset"]["shard"] = None
     return merged
 
 
 def join(merged: PaDiMModule, other: PaDiMModule) -> None:
     """Add the images of another model, once it is known that they were read and computed alike."""
-    ours, theirs = ({name: m.config["dataset"].get(name) for name in PREPROCESSING} for m in (merged, other))
+    ours, theirs = ({name: getattr(facts_of(module), name) for name in PREPROCESSING} for module in (merged, other))
     if ours != theirs:
         raise ValueError(f"its images were read with {theirs}, and the others with {ours}; fit with the same")
     if merged.fitted_in_bfloat16 != other.fitted_in_bfloat16:

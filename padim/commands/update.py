@@ -10,14 +10,14 @@ from tqdm import tqdm
 
 from padim.calibration import Calibration
 from padim.checkpoint import load_module, save_changed
-from padim.commands.evaluate import PREPROCESSING
 from padim.data.ahead import AheadLoader
 from padim.data.listing import list_images
 from padim.data.samples import Batch, ImageDataset, Sample
 from padim.evaluation import scores_of
 from padim.execution import Execution
+from padim.export.facts import facts_of
 from padim.export.state import load_safetensors
-from padim.ledger import Entry, require_different, require_disjoint, require_inside
+from padim.ledger import Entry, of_file, require_different, require_disjoint, require_inside
 from padim.module import PaDiMModule
 
 
@@ -27,7 +27,7 @@ def main() -> None:
         module = load(arguments.model)
         added, removed = entries(arguments.add), entries(arguments.remove)
         require_different(added)
-        require_disjoint(module.images, added)
+        require_disjoint(map(of_file, module.images), added)
         require_inside(module.images, removed)
         if added or removed:
             change(module, arguments.add, module.model.update)
@@ -62,7 +62,7 @@ def change(module: PaDiMModule, images: Sequence[Path], apply: Callable[[Tensor]
 
 def calibrated(module: PaDiMModule, images: Sequence[Path], alpha: float) -> Calibration:
     """A threshold from normal images that are not in the model."""
-    require_disjoint(module.images, entries(images))
+    require_disjoint(map(of_file, module.images), entries(images))
     with torch.inference_mode():
         scored = [scores_of(module(batch.image), batch, module.peak) for batch in batches(module, images)]
     return Calibration(torch.cat(scored).tolist(), alpha, "held_out", module.fitted)
@@ -70,10 +70,10 @@ def calibrated(module: PaDiMModule, images: Sequence[Path], alpha: float) -> Cal
 
 def batches(module: PaDiMModule, images: Sequence[Path]) -> "tqdm[Batch]":
     """Images on disk, read as those were that the model was fitted to."""
-    resize, image_size, interpolation, keep_aspect = (module.config["dataset"][name] for name in PREPROCESSING)
-    samples = [Sample(path) for path in images]
-    dataset = ImageDataset(samples, tuple(resize), tuple(image_size), interpolation, keep_aspect)
-    return tqdm(AheadLoader(dataset, batch_size=module.config["data"]["batch_size"]), unit="batch", disable=not samples)
+    facts, samples = facts_of(module), [Sample(path) for path in images]
+    dataset = ImageDataset(samples, facts.resize, facts.image_size, facts.interpolation, facts.keep_aspect)
+    batch_size = module.config.get("data", {}).get("batch_size", 32)
+    return tqdm(AheadLoader(dataset, batch_size=batch_size), unit="batch", disable=not samples)
 
 
 def after(images: Sequence[Entry], added: Sequence[Entry], removed: Sequence[Entry]) -> list[Entry]:

@@ -48,15 +48,16 @@ class Sample:
 
     def view_name(self, root: Path) -> str:
         """Its name, and which view of it this is: no two samples of a data set share it."""
-        return self.name(root) + self.suffix
+        return f"{self.name(root)}#{self.view}" if self.view else self.name(root)
 
     def content(self) -> str:
-        """Of the file as it is now: its SHA-256 and, where there are several views of it, which this is."""
-        return sha256(read_content(self.path)).hexdigest() + self.suffix
+        """Of the file as it is now: its SHA-256 and, after ``#``, which view of it this is, unless it is as it lies."""
+        return sha256(read_content(self.path)).hexdigest() + self.mark
 
     @property
-    def suffix(self) -> str:
-        return f"#{self.view}" if self.view else ""
+    def mark(self) -> str:
+        """Of contents whose pixels are not those of the file."""
+        return f"#{self.view or 'posed'}" if self.view or self.pose else ""
 
     @property
     def label(self) -> int:
@@ -157,5 +158,5 @@ class ImageDataset(Dataset[Batch]):
             torch.tensor(sample.mask_known),
             valid,
             sample.view_name(self.root),
-            content_hash + sample.suffix,
+            content_hash + sample.mark,
         )

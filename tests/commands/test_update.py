@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from padim.checkpoint import load_module, read_checkpoint
+from padim.checkpoint import load_module, read_checkpoint, save_changed
 from padim.commands import export, merge, train, update
 from padim.module import PaDiMModule
 from tests.commands.model_files import refused, written
@@ -168,7 +168,42 @@ def test_an_image_with_other_views_does_not_come_out(
 ) -> None:
     turned = fit(photos / "a", tmp_path / "run", "augmentation=light")
     said = refused(monkeypatch, update.main, tmp_path / "new.ckpt", turned, "--remove", photos / "a")
-    assert "its content is in the model 4 times, as other views or copies" in said
+    assert "its content is in the model as 4 other views or copies" in said
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["dataset=rd_mvtec", "dataset.category=one"],  # each image turned and cropped at random
+        ["dataset.train=one", "augmentation.repeats=2", "dataset.shard=1/2"],
+    ],
+)
+def test_an_image_that_was_turned_or_whose_view_is_inside_is_not_taken_for_it(
+    options: list[str], photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was taken out, pixels that had never gone in, and a second time it could go in."""
+    good = tmp_path / "one" / "train" / "good"
+    shutil.copytree(photos / "a", good)
+    (tmp_path / "one" / "test" / "good").mkdir(parents=True)
+    shutil.copy(next((photos / "b").iterdir()), tmp_path / "one" / "test" / "good")
+    model = fit(tmp_path, tmp_path / "run", *options)
+    said = refused(monkeypatch, update.main, tmp_path / "new.ckpt", model, "--remove", good)
+    assert "other views or copies" in said
+    said = refused(monkeypatch, update.main, tmp_path / "new.ckpt", model, "--add", good)
+    assert "images would count twice" in said
+
+
+def test_a_model_that_was_saved_without_a_data_set(
+    model: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its images are whole ones, as padim-predict takes them."""
+    module = load_module(model)
+    module.config = {}
+    save_changed(module, tmp_path / "bare.ckpt")
+    new = written(monkeypatch, update.main, tmp_path / "new.ckpt", tmp_path / "bare.ckpt", "--add", photos / "b")
+    assert load_module(new).fitted == 12
+    with pytest.raises(SystemExit, match="would count twice"):
+        written(monkeypatch, merge.main, tmp_path / "both.ckpt", tmp_path / "bare.ckpt", new)
 
 
 def test_nothing_to_do(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: object) -> None:
