@@ -39,11 +39,10 @@ class Calibration:
         needed, found = images_needed(self.source, self.alpha), len(self.scores)
         if found < needed:
             possible = math.ceil(1000 / (found + 1)) / 1000
-            raised = "raise dataset.calibration_fraction, " if self.source == "held_out" else ""
             raise ValueError(
-                f"a false-alarm rate of calibration.alpha={self.alpha} needs {needed} calibration images, found "
-                f"{found}, {needed - found} too few: {raised}add normal images"
-                + (f", or set calibration.alpha={possible:g} or more" if found else "")
+                f"a false-alarm rate of alpha={self.alpha} needs {needed} calibration images, found {found}, "
+                f"{needed - found} too few: add normal images"
+                + (f", or set alpha={possible:g} or more" if found else "")
             )
         if odd := [score for score in self.scores if not math.isfinite(score)]:
             raise ValueError(
@@ -67,7 +66,7 @@ def images_needed(source: str, alpha: float) -> int:
     if source not in SOURCES:
         raise ValueError(f"unknown calibration.source={source}; known are {', '.join(SOURCES)}")
     if not 0 < alpha < 1:
-        raise ValueError(f"calibration.alpha={alpha}; a false-alarm rate must be above 0 and below 1")
+        raise ValueError(f"alpha={alpha}; a false-alarm rate must be above 0 and below 1")
     most = math.floor(1 / Fraction(alpha))
     return most - 1 if _most(most, alpha) else most
 

@@ -237,7 +237,7 @@ def test_an_alarm_is_a_p_value_of_at_most_alpha(scores: list[float], alpha: floa
     if len(scores) < needed:
         with pytest.raises(ValueError, match="too few") as caught:
             Calibration(scores, alpha, "held_out", fitted=9)
-        advised = re.search(r"calibration.alpha=(\S+) or more", str(caught.value))
+        advised = re.search(r"alpha=(\S+) or more", str(caught.value))
         assert advised
         alpha = float(advised[1])
     calibration = Calibration(scores, alpha, "held_out", fitted=9)

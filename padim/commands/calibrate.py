@@ -80,5 +80,6 @@ def calibrate(trainer: Trainer, module: Method, data: ImageDataModule, source: s
     try:
         return Calibration(scores, alpha, source, module.fitted)
     except ValueError as error:
-        log.warning("no threshold: %s", error)
+        share = "; dataset.calibration_fraction sets how many are kept out" if source == "held_out" else ""
+        log.warning("no threshold: %s%s", error, share)
         return None

@@ -16,5 +16,6 @@ def interruptible() -> Iterator[None]:
     except (KeyboardInterrupt, SystemExit) as error:  # Lightning turns the first into the second
         if isinstance(error, SystemExit) and not isinstance(error.__context__, KeyboardInterrupt):
             raise
-        print("\ninterrupted; what has been written stays, and the same command goes on from there", file=sys.stderr)
+        again = "the same command with the same output_dir goes on from there"
+        print(f"\ninterrupted; what has been written stays, and {again}", file=sys.stderr)
         raise SystemExit(STATUS) from None

@@ -57,10 +57,10 @@ def test_too_few_images_give_no_threshold(
     overrides = [f"output_dir={tmp_path}", f"dataset.root={root}", *TINY, "dataset.calibration_fraction=0.2"]
     run(monkeypatch, train.main, *overrides)
     (log,) = tmp_path.glob("*.log")
-    assert (
-        "no threshold: a false-alarm rate of calibration.alpha=0.05 needs 19 calibration images, found 4, 15 too few"
-        in (log.read_text())
+    assert "no threshold: a false-alarm rate of alpha=0.05 needs 19 calibration images, found 4, 15 too few" in (
+        log.read_text()
     )
+    assert "; dataset.calibration_fraction sets how many are kept out" in log.read_text()
     assert "threshold" not in json.loads((tmp_path / "metrics.json").read_text())
     assert load_module(tmp_path / "padim.ckpt").calibration is None
 

@@ -35,5 +35,5 @@ def test_what_cannot_be() -> None:
         decide_by(CALIBRATION, 0.1, 3.0)
     with pytest.raises(ValueError, match=r"alpha=0\.1, but the model is not calibrated; fit it with"):
         decide_by(None, 0.1, None)
-    with pytest.raises(ValueError, match=r"calibration.alpha=0.01 needs 99 calibration images, found 20"):
+    with pytest.raises(ValueError, match=r"alpha=0.01 needs 99 calibration images, found 20"):
         decide_by(CALIBRATION, 0.01, None)
