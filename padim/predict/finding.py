@@ -78,15 +78,13 @@ def _found(
 ) -> Finding | Broken:
     place = item.placement
     seen, parts = place.seen(anomaly_map), place.seen(level_maps)  # padding counts nowhere
-    record = record_of(item, None if facts.peak else score, seen, parts, facts.levels, decision)
+    record = record_of(item, score, seen, parts, facts, decision)
     if not math.isfinite(record["score"]):
         return Broken(item.path, f"its score is {record['score']}: the model or its weights are broken")
     return Finding(record, seen, parts, place, item.picture)
 
 
-def record_of(
-    item: Item, score: float | None, seen: Map, level_maps: Map, levels: tuple[str, ...], decision: Decision
-) -> dict[str, Any]:
+def record_of(item: Item, score: float, seen: Map, level_maps: Map, facts: Facts, decision: Decision) -> dict[str, Any]:
     """What is said of an image, as JSON takes it; all coordinates are pixels of the image as it is shown.
 
     ``score`` is the highest value of the map, at ``peak`` [x, y]; ``shares`` is what each level contributes there, of
@@ -95,20 +93,22 @@ def record_of(
     on the model's grid, so that there is one exactly where there is an ``alarm``. ``window`` is the box that the model
     sees: all, but for a crop.
 
+    Of a method whose score is not the highest value of the map the threshold is none of the map: ``regions`` is None.
+    Of one whose map does not say where an image is anomalous, so is ``peak``.
+
     Args:
         item: the image.
-        score: of a method whose score is not the highest value of the map, and that has no regions therefore.
+        score: that the model gives; where it is the highest value of the map, that of what is seen counts instead.
         seen: (h, w) the anomaly map of what the model sees of it.
         level_maps: (L, h, w) the parts that add up to it.
-        levels: their names.
+        facts: of the model.
         decision: says what is an alarm.
     """
     place, peak = item.placement, np.unravel_index(int(seen.argmax()), seen.shape)
     row, column = map(int, peak)
     highest = float(seen[row, column])
-    parts = dict(zip(levels, (level_maps[:, row, column] / (highest or 1)).tolist(), strict=True))
-    regions = [] if score is not None or decision.threshold is None else find_regions(seen, decision.threshold)
-    score = highest if score is None else score
+    parts = dict(zip(facts.levels, (level_maps[:, row, column] / (highest or 1)).tolist(), strict=True))
+    score = highest if facts.peak else score
     return {
         "path": item.path,
         "size": item.size,
@@ -119,16 +119,21 @@ def record_of(
         "score": score,
         "p_value": decision.p_value(score),
         "alarm": decision.alarm(score),
-        "peak": place.point(row, column),
+        "peak": place.point(row, column) if facts.localises else None,
         "level": max(parts, key=parts.__getitem__, default=""),
         "shares": {name: round(part, 4) for name, part in parts.items()},
-        "regions": [
-            {
-                "box": place.box(one.rows, one.columns),
-                "area": place.area(one.pixels),
-                "peak": place.point(*one.peak),
-                "score": one.score,
-            }
-            for one in regions
-        ],
+        "regions": _regions(seen, place, decision.threshold) if facts.peak else None,
     }
+
+
+def _regions(seen: Map, place: Placement, threshold: float | None) -> list[dict[str, Any]]:
+    found = [] if threshold is None else find_regions(seen, threshold)
+    return [
+        {
+            "box": place.box(one.rows, one.columns),
+            "area": place.area(one.pixels),
+            "peak": place.point(*one.peak),
+            "score": one.score,
+        }
+        for one in found
+    ]

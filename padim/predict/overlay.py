@@ -26,12 +26,15 @@ def font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts", "ttf", name), size)
 
 
-def overlay(finding: Finding, scale: Scale) -> Image.Image:
-    """The image as it is shown under its map, with the boxes of the regions."""
-    if finding.picture is None:
+def overlay(finding: Finding, scale: Scale | None) -> Image.Image:
+    """The image as it is shown under its map, with the boxes of the regions; without a scale the image alone."""
+    picture, placement = finding.picture, finding.placement
+    if picture is None:
         raise ValueError("this image was predicted without a picture; ask for pictures")
-    drawn = heated(finding.picture, finding.seen, finding.placement, scale)
-    boxed(drawn, (region["box"] for region in finding.record["regions"]), finding.placement)
+    if scale is None:
+        return windowed(picture, picture, placement)
+    drawn = heated(picture, finding.seen, placement, scale)
+    boxed(drawn, (region["box"] for region in finding.record["regions"] or ()), placement)
     return drawn
 
 
@@ -97,9 +100,14 @@ def _head(canvas: Image.Image, record: Mapping[str, Any], name: str) -> None:
     draw = ImageDraw.Draw(canvas)
     end = verdict(draw, (MARGIN, MARGIN), record["alarm"]) + MARGIN
     draw.text((end, MARGIN), shortened(name, canvas.width - MARGIN - end, font(13, True)), INK, font(13, True))
+    draw.text((MARGIN, MARGIN + LINE + 2), numbers(record) + _counted(record), INK, font(13))
+
+
+def _counted(record: Mapping[str, Any]) -> str:
+    if record["alarm"] is None or record["regions"] is None:
+        return ""
     found = len(record["regions"])
-    regions = "" if record["alarm"] is None else f"   {found} region{'' if found == 1 else 's'} above the threshold"
-    draw.text((MARGIN, MARGIN + LINE + 2), numbers(record) + regions, INK, font(13))
+    return f"   {found} region{'' if found == 1 else 's'} above the threshold"
 
 
 def _foot(canvas: Image.Image, top: int, scale: Scale, cropped: bool) -> None:

@@ -1,5 +1,6 @@
 """The pictures and maps of a run, each image's under the folders and the name that it has itself."""
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ from PIL import Image
 
 from padim.data.ahead import cores
 from padim.data.listing import Listing
+from padim.export.facts import Facts
 from padim.predict.colours import Scale
 from padim.predict.decision import Decision
 from padim.predict.finding import Finding
@@ -21,6 +23,8 @@ from padim.predict.overlay import framed, overlay
 from padim.predict.placement import Map
 from padim.predict.sheet import PAGE, Highest, Thumbnail, draw_sheet
 from padim.writing import replace
+
+log = logging.getLogger(__name__)
 
 FORMATS = ("none", "npy", "tiff")
 FOLDERS = ("overlays", "maps", "contact_sheet")
@@ -48,16 +52,18 @@ class Pictures:
     Attributes:
         folder: of the run.
         listing: names the images.
-        decision: its threshold sets the colours.
-        overlays: draw each image under its map.
+        decision: its threshold sets the colours, where it is one of maps.
+        facts: of the model; they say what its maps are good for.
+        overlays: draw each image under its map, of a method that localises.
         contact_sheet: draw the highest scores together.
-        maps: keep the maps, at the images' sizes: ``npy``, ``tiff``, or ``none``.
+        maps: keep the maps, at the images' sizes: ``npy``, ``tiff``, or ``none``; of a method that localises.
         highest: what the contact sheet will show.
     """
 
     folder: Path
     listing: Listing
     decision: Decision
+    facts: Facts
     overlays: bool
     contact_sheet: bool
     maps: str
@@ -66,6 +72,9 @@ class Pictures:
     def __post_init__(self) -> None:
         if self.maps not in FORMATS:
             raise ValueError(f"maps={self.maps}; known are {', '.join(FORMATS)}")
+        if not self.facts.localises and (self.overlays or self.maps != "none"):
+            log.info("no overlays and no maps: this method scores whole images alone")
+            self.overlays, self.maps = False, "none"
 
     @property
     def needed(self) -> bool:
@@ -87,13 +96,21 @@ class Pictures:
 
     def _drawn(self, finding: Finding) -> Drawn:
         record, name = finding.record, self.listing.name(finding.record["path"])
-        scale = Scale.of(self.decision, record["score"])
+        scale = self._scale(finding)
         high = self.contact_sheet and self.highest.takes(record["score"])
         drawn = overlay(finding, scale) if self.overlays or high else None
         return Drawn(
-            jpeg(framed(drawn, finding, name.as_posix(), scale)) if drawn and self.overlays else None,
-            Thumbnail.of(drawn, name.as_posix(), record) if drawn and high else None,
+            jpeg(framed(drawn, finding, name.as_posix(), scale)) if drawn and scale and self.overlays else None,
+            Thumbnail.of(drawn, name.as_posix(), record, scale) if drawn and high else None,
         )
+
+    def _scale(self, finding: Finding) -> Scale | None:
+        """Of the colours of its map; None where that does not say where the image is anomalous."""
+        if not self.facts.localises:
+            return None
+        if self.facts.peak:
+            return Scale.of(self.decision, finding.record["score"])
+        return Scale.of(Decision(None, None), float(finding.seen.max()))  # no map has the threshold of such scores
 
     def write(self, finding: Finding, drawn: Drawn) -> None:
         """Overlay and map; and remember the image, where its score is high."""
@@ -108,8 +125,8 @@ class Pictures:
 
     def remember(self, finding: Finding) -> None:
         """An image of an earlier run, for the contact sheet."""
-        name, scale = self.listing.name(finding.record["path"]), Scale.of(self.decision, finding.record["score"])
-        self.highest.add(Thumbnail.of(overlay(finding, scale), name.as_posix(), finding.record))
+        name, scale = self.listing.name(finding.record["path"]), self._scale(finding)
+        self.highest.add(Thumbnail.of(overlay(finding, scale), name.as_posix(), finding.record, scale))
 
     def write_sheets(self, images: int) -> None:
         """The highest scores, in order, on pages.
@@ -122,9 +139,7 @@ class Pictures:
         for number, start in enumerate(starts, 1):
             page = f", page {number} of {len(starts)}" if len(starts) > 1 else ""
             which = f"The {len(thumbnails)} highest scores of" if len(thumbnails) < images else "All"
-            sheet = draw_sheet(
-                thumbnails[start : start + PAGE], f"{which} {images} images, highest first{page}", self.decision
-            )
+            sheet = draw_sheet(thumbnails[start : start + PAGE], f"{which} {images} images, highest first{page}")
             self._write("contact_sheet", Path(str(number)), "jpg", jpeg(sheet))
 
     def _write(self, folder: str, name: Path, suffix: str, content: bytes) -> None:

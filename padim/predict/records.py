@@ -106,10 +106,16 @@ class Records:
     def _row(self, record: Mapping[str, Any]) -> list[Any]:
         decision = [record["score"], record["p_value"], None if record["alarm"] is None else int(record["alarm"])]
         shares = [record["shares"][name] for name in self.levels]
-        regions = record["regions"]
-        boxes, areas = (json.dumps([region[key] for region in regions]) for key in ("box", "area"))
-        places = [len(regions), boxes, areas, *record["peak"], record["width"], record["height"]]
+        peak = record["peak"] or [None, None]
+        places = [*_in_columns(record["regions"]), *peak, record["width"], record["height"]]
         return [record["path"], *decision, record["level"], *shares, *places]
+
+
+def _in_columns(regions: Sequence[Mapping[str, Any]] | None) -> list[Any]:
+    """How many, their boxes and their areas; empty where the method has no regions, which is not the same as 0."""
+    if regions is None:
+        return [None, None, None]
+    return [len(regions), *(json.dumps([region[key] for region in regions]) for key in ("box", "area"))]
 
 
 def is_unchanged(record: Mapping[str, Any]) -> bool:

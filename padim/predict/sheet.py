@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 from PIL import Image, ImageDraw
 
 from padim.predict.colours import Scale, colour_bar
-from padim.predict.decision import Decision
 from padim.predict.overlay import BAR, INK, MARGIN, font, numbers, shortened, verdict
 
 COLUMNS, PAGE, PAGES = 6, 24, 4
@@ -23,17 +22,19 @@ class Thumbnail(NamedTuple):
         drawn: its overlay, no larger than a cell.
         name: of the image.
         record: see :func:`padim.predict.finding.record_of`.
+        scale: of its colours; None where it is the image alone.
     """
 
     drawn: Image.Image
     name: str
     record: Mapping[str, Any]
+    scale: Scale | None
 
     @classmethod
-    def of(cls, overlaid: Image.Image, name: str, record: Mapping[str, Any]) -> "Thumbnail":
+    def of(cls, overlaid: Image.Image, name: str, record: Mapping[str, Any], scale: Scale | None) -> "Thumbnail":
         drawn = overlaid.copy()
         drawn.thumbnail((CELL, CELL))
-        return cls(drawn, name, record)
+        return cls(drawn, name, record, scale)
 
 
 class Highest:
@@ -60,13 +61,12 @@ class Highest:
         return [thumbnail for _, _, thumbnail in sorted(self._heap, key=lambda entry: -entry[0])]
 
 
-def draw_sheet(thumbnails: Sequence[Thumbnail], title: str, decision: Decision) -> Image.Image:
+def draw_sheet(thumbnails: Sequence[Thumbnail], title: str) -> Image.Image:
     """One page.
 
     Args:
-        thumbnails: in order.
+        thumbnails: in order, of one model: a threshold in the colours of one is in those of all.
         title: of the page.
-        decision: its threshold has set the colours.
     """
     columns = min(COLUMNS, max(3, len(thumbnails)))  # the line on the colours is as wide as three
     rows = -(-len(thumbnails) // columns)
@@ -74,7 +74,7 @@ def draw_sheet(thumbnails: Sequence[Thumbnail], title: str, decision: Decision) 
     sheet = Image.new("RGB", (columns * step[0] + MARGIN, head + rows * step[1]), "white")
     draw = ImageDraw.Draw(sheet)
     draw.text((MARGIN, MARGIN), shortened(title, sheet.width - 2 * MARGIN, font(16, True)), INK, font(16, True))
-    _explain(sheet, Scale.of(decision, 0))
+    _explain(sheet, thumbnails[0].scale)
     for index, one in enumerate(thumbnails):
         left, top = MARGIN + index % columns * step[0], head + index // columns * step[1]
         sheet.paste(one.drawn, (left + (CELL - one.drawn.width) // 2, top + (CELL - one.drawn.height) // 2))
@@ -91,8 +91,11 @@ def shares(record: Mapping[str, Any]) -> str:
     return "   ".join(f"{share:.0%} {level}" for level, share in record["shares"].items())
 
 
-def _explain(sheet: Image.Image, scale: Scale) -> None:
+def _explain(sheet: Image.Image, scale: Scale | None) -> None:
     draw, top, width = ImageDraw.Draw(sheet), 38, 160
+    if scale is None:
+        draw.text((MARGIN, top), f"no colours: this method scores whole images alone; {_HATCHED}", INK, font(11))
+        return
     if scale.threshold is None:
         draw.text((MARGIN, top), f"colours: from 0 to the highest value of each image; {_HATCHED}", INK, font(11))
         return
