@@ -7,7 +7,7 @@ from statistics import fmean, stdev
 from padim.report.results import Result
 
 Repetition = tuple[int, str]
-"""A seed, and a version of the data set where it has versions."""
+"""A seed, and a version or fold of the data set where it has some."""
 
 
 @dataclass(frozen=True)
@@ -59,4 +59,4 @@ def average(values: Mapping[str, Mapping[Repetition, float]], classes: Sequence[
 
 def listed(repetitions: Iterable[Repetition]) -> str:
     """Such as "seed 3, seed 4"."""
-    return ", ".join(f"seed {seed}" + (f" of version {version}" if version else "") for seed, version in repetitions)
+    return ", ".join(f"seed {seed}" + (f" of {version}" if version else "") for seed, version in repetitions)

@@ -7,29 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# What changes a result and has no column of its own. Named only where it is not the paper's.
-USUAL: dict[str, Any] = {
-    "backbone.taps": None,
-    "backbone.seed": 0,
-    "dataset.seed": 0,
-    "dataset.resize": [256, 256],
-    "dataset.interpolation": "bicubic",
-    "dataset.keep_aspect": False,
-    "dataset.calibration_fraction": 0.0,
-    "dataset.shard": None,
-    "dataset.train_frames": 5000,
-    "dataset.test_stride": 5,
-    "augmentation.repeats": 1,
-    "anomaly_map.sigma": 4.0,
-    "anomaly_map.interpolation": "bicubic",
-    "trainer.limit_train_batches": None,
-    "trainer.limit_test_batches": None,
-}
+from padim.report.settings import USUAL, overrides, own_settings
 
 
 @dataclass(frozen=True)
 class Cell:
-    """Results of equal cells differ in category, seed and version of the data set alone.
+    """Results of equal cells differ in category, seed and version or fold of the data set alone.
 
     Attributes:
         dataset: the choice of Hydra's group.
@@ -38,7 +21,7 @@ class Cell:
         layers: "l23" for the concatenation of stages 2 and 3, "sum23" for the sum of their single maps.
         dim: None without reduction.
         pool: of the covariance's positions: "1", "3", ... or "all".
-        image_size: height x width.
+        image_size: height x width, or "native" where it is left to the network.
         settings: what else differs from the paper's protocol, as overrides; of another method all that it has.
     """
 
@@ -61,6 +44,12 @@ class Cell:
         return f"{self.backbone} ({self.weights})" if self.backbone else ""
 
     @property
+    def parts(self) -> list[str]:
+        """All but data set, method and head, one by one."""
+        fields = (self.backbone, self.weights, self.layers, self.image_size)
+        return [*filter(None, fields), *self.settings.split()]
+
+    @property
     def order(self) -> tuple[str | float, ...]:
         """For sorting: PaDiM comes before other methods, those by their names, and no reduction first."""
         values = [-1 if value is None else value for value in vars(self).values()]
@@ -77,13 +66,14 @@ def cell_of(config: dict[str, Any], choices: dict[str, Any], head: dict[str, Any
     """
     method = str(choices.get("method", "padim"))
     backbone, weights = _backbone(config, method)
+    size = at(config, "dataset.image_size")
     if head is None:
         head = _head(config) if method == "padim" else _head_of_another(config)
     return Cell(
         dataset=str(at(choices, "dataset")),
         backbone=backbone,
         weights=weights,
-        image_size="x".join(map(str, at(config, "dataset.image_size"))),
+        image_size="native" if size is None else "x".join(map(str, size)),
         settings=_settings(config, method),
         method=method,
         **head,
@@ -107,7 +97,7 @@ def at(config: dict[str, Any], key: str, *default: Any) -> Any:
     return at(config, reference[1], *default) if reference else value
 
 
-def layers_name(stages: list[int], combine: str) -> str:
+def layers_name(stages: Sequence[int | str], combine: str) -> str:
     """As in Cell: a single layer needs no combination."""
     return ("sum" if combine == "sum" and len(stages) > 1 else "l") + "".join(map(str, stages))
 
@@ -144,14 +134,16 @@ def _backbone(config: dict[str, Any], method: str) -> tuple[str, str]:
 def _settings(config: dict[str, Any], method: str) -> str:
     """The model's own node, which padim-ablate does not have, comes first."""
     found = {key: at(config, f"model.{key}", at(config, key, usual)) for key, usual in USUAL.items()}
+    if found["dataset.resize"] is None:
+        found["dataset.resize"] = at(config, "dataset.image_size")  # the whole image
     if at(config, "dataset.version", None) is not None:
         del found["dataset.seed"]  # a version is a seed
     unusual = {key: value for key, value in found.items() if value != USUAL[key]}
     if method != "padim":
-        own = {key: value for key, value in config["model"].items() if isinstance(value, int | float)}
-        epochs = at(config, "trainer.max_epochs", 1)
-        unusual |= own if epochs == 1 else own | {"epochs": epochs}
-    return " ".join(f"{key}={value}" for key, value in unusual.items()).replace("'", "").replace(", ", ",")
+        unusual |= own_settings(config["model"])
+        if (epochs := at(config, "trainer.max_epochs", 1)) != 1:
+            unusual |= {"epochs": epochs, "batch_size": at(config, "data.batch_size")}
+    return overrides(unusual)
 
 
 def labels(cells: Sequence[Cell]) -> dict[Cell, str]:

@@ -43,7 +43,7 @@ def found_sheet(results: Sequence[Result]) -> Sheet:
         rows.append([*_entries(cell), _count(classes), repetitions, *figures])
         notes += [f"Line {len(rows)}: {remark}." for remark in _remarks(averages)]
     metrics = [Column(title, metric, spread=True) for metric, title in METRICS.items()]
-    columns = [*COLUMNS, repetition_column(any(one.version for one in results)), *metrics]
+    columns = [*COLUMNS, repetition_column(one.version for one in results), *metrics]
     return Sheet("found", "Everything found, averaged over the classes that are there", columns, rows, notes)
 
 

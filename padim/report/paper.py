@@ -1,7 +1,7 @@
 """What the paper prints, and which runs its rows speak of."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ class Row:
 class PaperRow(Row):
     """Of a table of results."""
 
+    protocol: dict[str, Any] = field(default_factory=dict)
     printed: dict[str, list[float | None]] = field(default_factory=dict)
     parts_give: dict[str, list[float | None]] = field(default_factory=dict)
 
@@ -44,6 +45,15 @@ class PaperRow(Row):
     def of_padim(self) -> bool:
         """Whether it is PaDiM's: then it is missed where there is no run; what others published stands for itself."""
         return self.match is not None and "method" not in self.match
+
+    def other_settings(self, cell: Cell) -> str:
+        """Where a cell of the row is not of the paper's protocol, save for weights from a file."""
+        paper = replace(cell, **self.protocol)
+        if from_file(cell):
+            paper = replace(paper, weights=cell.weights)
+        ours = " ".join(part for part in cell.parts if part not in paper.parts)
+        theirs = " ".join(part for part in paper.parts if part not in cell.parts)
+        return ", ".join(filter(None, [ours and f"ours {ours}", theirs and f"the paper's {theirs}"]))
 
 
 @dataclass(frozen=True)

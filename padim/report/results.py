@@ -30,7 +30,7 @@ class Result:
         folder: of the run.
         name: of the run, wherever its folder lies.
         head: of the model within the run, as in heads.csv and curves.csv.
-        version: of a data set that has versions, else "".
+        version: of a data set, such as "version 3" or "fold 2"; "" where it has none.
         metrics: in [0, 1], without those that could not be computed.
         costs: those of :data:`COSTS` that the run of this one model has told.
         written: when; the newest of equal ones counts.
@@ -57,13 +57,12 @@ def read_run(folder: Path, name: str, command: str, choices: dict[str, Any]) -> 
     """
     config = read_mapping(folder / ".hydra" / "config.yaml")
     facts = read_mapping(folder / "metrics.json")
-    version, category = at(config, "dataset.version", None), at(config, "dataset.category", None)
     shared: dict[str, Any] = {
         "folder": folder,
         "written": (folder / "metrics.json").stat().st_mtime,
         "name": name,
-        "version": "" if version is None else str(version),
-        "category": "all" if category is None else str(category),
+        "version": _version(config),
+        "category": _category(config, at(choices, "dataset")),
     }
     if command == "train":
         cell, seed = cell_of(config, choices), int(at(config, "seed"))
@@ -80,6 +79,20 @@ def read_run(folder: Path, name: str, command: str, choices: dict[str, Any]) -> 
         cell, values = cell_of(config, choices, head), _metrics(row, f"heads.csv, {row['name']}")
         results.append(Result(head=row["name"], cell=cell, seed=int(row["seed"]), metrics=values, **shared))
     return results
+
+
+def _version(config: dict[str, Any]) -> str:
+    """What results are averaged over besides seeds."""
+    found = {name: at(config, f"dataset.{name}", None) for name in ("version", "fold")}
+    return ", ".join(f"{name} {value}" for name, value in found.items() if value is not None)
+
+
+def _category(config: dict[str, Any], dataset: str) -> str:
+    """Images of one's own go by their list or folder: the end of its path, wherever that begins."""
+    if dataset == "folder":
+        return str(Path(*Path(at(config, "dataset.manifest", None) or at(config, "dataset.root")).parts[-2:]))
+    category = at(config, "dataset.category", None)
+    return "all" if category is None else str(category)
 
 
 def read_mapping(path: Path) -> dict[str, Any]:

@@ -17,6 +17,9 @@ PLACES = (
     "backbone.weights=/",
 )  # overrides that say where something lies, and not what was run
 
+FINISHED = "finished.json"
+"""What padim.commands.finished writes last, and removes before a run begins: the configuration that has ended well."""
+
 BROKEN = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError, csv.Error)
 """What reading a file raises in which anything may stand."""
 
@@ -69,7 +72,7 @@ def _run_folders(roots: Sequence[Path]) -> set[Path]:
     if not found:
         raise ReportError(
             f"no run in or below {', '.join(map(str, roots))}: a run is a folder with .hydra/config.yaml, and"
-            " metrics.json once it is finished; padim-train and padim-ablate leave them in output_dir"
+            f" {FINISHED} once it has ended well; padim-train and padim-ablate leave them in output_dir"
         )
     return found
 
@@ -79,11 +82,22 @@ def _sort_in(folder: Path, name: str, found: Found) -> None:
     command = str(at(hydra, "hydra.job.name"))
     if command not in ("train", "ablate"):
         found.foreign.append(f"`{name}`: padim-{command[:40]}")
-    elif not (folder / "metrics.json").is_file():
+    elif not _is_finished(folder):
         found.failed.append(f"`{name}`: `{_typed(hydra, command)}`")
     else:
         found.results += read_run(folder, name, command, at(hydra, "hydra.runtime.choices"))
         found.finished += 1
+
+
+def _is_finished(folder: Path) -> bool:
+    """Whether a run of this very configuration has ended well: the metrics may be of one before it."""
+    path = folder / FINISHED
+    if not path.is_file():
+        return False
+    config, ended = read_mapping(folder / ".hydra" / "config.yaml"), read_mapping(path)
+    if "trainer" in ended:  # without the hardware, on which nothing depends
+        config["trainer"] = {name: value for name, value in config["trainer"].items() if name in ended["trainer"]}
+    return ended.items() <= config.items()
 
 
 def _typed(hydra: dict[str, Any], command: str) -> str:

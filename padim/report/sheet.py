@@ -3,6 +3,7 @@
 import csv
 import io
 import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 TEX = str.maketrans(
@@ -106,9 +107,10 @@ class Sheet:
     notes: list[str] = field(default_factory=list)
 
 
-def repetition_column(versions: bool) -> Column:
-    """How many seeds, or seeds of versions of a data set, went into a row."""
-    return Column("seeds x versions" if versions else "seeds", "repetitions")
+def repetition_column(versions: Iterable[str]) -> Column:
+    """How many seeds, or seeds of versions or folds of a data set, went into a row."""
+    kinds = sorted({f" x {version.split()[0]}s" for version in versions if version})
+    return Column("".join(["seeds", *kinds]), "repetitions")
 
 
 def markdown(sheet: Sheet) -> str:

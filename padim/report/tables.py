@@ -27,16 +27,17 @@ class Model:
 
 
 def models_of(table: PaperTable, results: Iterable[Result]) -> list[Model]:
-    """The table's rows, in order; one that several configurations fit (other weights) comes once for each."""
+    """The table's rows, in order; one that several configurations fit comes once for each, named by what differs."""
     cells = by_cell(one for one in results if one.cell.dataset == table.dataset and one.category in table.classes)
     models = []
     for row in table.rows:
         fitting = row.cells(cells)
         if not fitting:
             models.append(Model(row.name if row.of_padim else f"{row.name} (published)", row, []))
+        common = set.intersection(*(set(cell.parts) for cell in fitting)) if fitting else set()
         for cell in fitting:
-            label = row.name if len(fitting) == 1 else f"{row.name} ({cell.weights})"
-            models.append(Model(label, row, cells[cell]))
+            own = " ".join(part for part in cell.parts if part not in common)
+            models.append(Model(f"{row.name} ({own})" if own else row.name, row, cells[cell]))
     return models
 
 
@@ -71,7 +72,7 @@ def _columns(table: PaperTable, models: Sequence[Model]) -> list[Column]:
     for metric in table.metrics:
         columns.append(Column(METRICS[metric], metric, spread=True))
         columns += [Column("paper", f"{metric}_paper"), Column("diff.", f"{metric}_difference")]
-    return [*columns, repetition_column(any(one.version for model in models for one in model.results))]
+    return [*columns, repetition_column(one.version for model in models for one in model.results)]
 
 
 def _rows(table: PaperTable, model: Model, scopes: Scopes) -> list[list[Entry]]:
@@ -111,6 +112,8 @@ def _remarks(table: PaperTable, model: Model, scopes: Scopes) -> list[tuple[str,
     cell, present = model.results[0].cell, {result.category for result in model.results}
     absent = [name for name in table.classes if name not in present]
     remarks = [(label, f"weights from {cell.weights}")] if from_file(cell) else []
+    if others := model.row.other_settings(cell):
+        remarks.append((label, f"other settings than the paper's: {others}"))
     remarks += [(label, f"no run of {', '.join(absent)}")] if absent else []
     for metric in table.metrics:
         values = by_class(model.results, metric)

@@ -35,6 +35,7 @@ def make_seeds(folder: Path) -> dict[str, Path]:
     _lists(folder)
     for run in ("config", "hydra", "metrics"):
         tree.train(folder / run, [90.0, 80.0, 70.0])
+    (folder / "config" / "finished.json").write_text("{}")  # which fits any configuration, however it is broken
     inside = {"config.yaml": "config/.hydra", "hydra.yaml": "hydra/.hydra", "metrics.json": "metrics"}
     beside = sorted(path.name for path in folder.iterdir() if path.is_file())
     return {name: Path(name) for name in beside} | {name: Path(place) / name for name, place in inside.items()}

@@ -54,7 +54,8 @@ def build(root: Path) -> list[Path]:
         values = (99.8, 98.3 + 0.2 * seed, 95.0 - 0.2 * seed)
         train(root / f"tables/wr50/seed={seed}", values, seed=seed, weights="/elsewhere/wr50.pth", **wide)
     start(root / "tables/wr50/screw", category="screw", **wide)
-    (start(root / "tables/wr50/cable", category="cable", **wide) / "metrics.json").write_text('{"image_auroc": 0.9')
+    half = train(root / "tables/wr50/cable", (90, 90, 90), category="cable", **wide)
+    (half / "metrics.json").write_text('{"image_auroc": 0.9')
     for name, offset in CLASSES.items():
         ablate(root / "ablation" / name, heads(offset), category=name)
     start(root / "ablation/zipper", "ablate", category="zipper")

@@ -29,6 +29,11 @@ def test_only_seeds_of_every_class_count() -> None:
     assert one.remark == "seed 2 left out: some classes do not have it"
 
 
+def test_a_fold_that_some_class_lacks_is_named() -> None:
+    one = average({"a": {(0, "fold 0"): 90.0, (0, "fold 1"): 92.0}, "b": {(0, "fold 0"): 80.0}}, ["a", "b"])
+    assert one.remark == "seed 0 of fold 1 left out: some classes do not have it"
+
+
 def test_no_common_seed_gives_a_mean_without_deviation() -> None:
     one = average({"a": {(0, ""): 90.0, (1, ""): 94.0}, "b": {(2, ""): 80.0}}, ["a", "b"])
     assert (one.mean, one.std, one.repetitions) == (86.0, None, 0)
@@ -36,5 +41,5 @@ def test_no_common_seed_gives_a_mean_without_deviation() -> None:
 
 
 def test_versions_of_a_data_set_repeat_as_seeds_do() -> None:
-    one = average({"a": {(0, "0"): 90.0, (0, "1"): 92.0, (0, "2"): 94.0}}, ["a"])
+    one = average({"a": {(0, "fold 0"): 90.0, (0, "fold 1"): 92.0, (0, "fold 2"): 94.0}}, ["a"])
     assert (one.mean, one.std, one.repetitions) == (92.0, 2.0, 3)

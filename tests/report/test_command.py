@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from padim.report import command as report
+from padim.report.runs import FINISHED
 from tests.report.mixed import build
 from tests.report.regenerate import FILES, GOLDEN
 from tests.report.test_sheet import assert_balanced
@@ -68,7 +69,7 @@ def test_every_tex_is_balanced(reported: tuple[Path, str]) -> None:
 def test_only_failed_runs_make_a_report_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (train(tmp_path / "runs/a", (99, 98, 94)) / "metrics.json").unlink()
+    (train(tmp_path / "runs/a", (99, 98, 94)) / FINISHED).unlink()
     run(monkeypatch, tmp_path / "runs", "--output", tmp_path / "report")
     printed = capsys.readouterr().out
     assert "0 finished runs, 0 results; 1 failed, or still running." in printed

@@ -69,6 +69,7 @@ def test_a_method_has_only_what_it_reads() -> None:
         "reduction": {"name": "random", "dim": 100},
         "dataset": {"image_size": [64, 64]},
         "trainer": {"max_epochs": 7},
+        "data": {"batch_size": 8},
         "model": {"_target_": "x", "learning_rate": 0.001, "layers": "${layers}", "seed": "${seed}"},
     }
     cell = cell_of(config, {"dataset": "mvtec", "method": "ae"})
@@ -80,5 +81,5 @@ def test_a_method_has_only_what_it_reads() -> None:
         None,
         None,
     )
-    assert "learning_rate=0.001 epochs=7" in cell.settings
+    assert "learning_rate=0.001 epochs=7 batch_size=8" in cell.settings
     assert cell.method == "ae"

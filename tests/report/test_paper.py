@@ -76,7 +76,10 @@ def test_rows_speak_of_whole_cells(table: PaperTable, row: PaperRow) -> None:
     assert all(len(values) == len(table.metrics) for values in row.printed.values())
     if row.match:
         fields = set(Cell.__annotations__) - {"dataset", "method"}
-        assert row.match.keys() == fields or "method" in row.match
+        assert row.match.keys() == fields or (
+            "method" in row.match and {"image_size", "settings"} <= row.protocol.keys()
+        )
+        assert not row.match.keys() & row.protocol.keys()
         cell = replace(ANY, dataset=table.dataset, **row.match)
         assert row.cells([cell])
         assert not row.cells([replace(cell, method="another")])
@@ -91,12 +94,46 @@ EXPERIMENTS = {
 }
 
 
+AE_VIEWS = ["augmentation.repeats=48", "augmentation.angle=10", "augmentation.shift=16"]
+PROTOCOLS = {  # with what the headers in conf/ say that the authors did
+    "AE-SSIM": ["method=ae_ssim", "dataset.image_size=[256,256]", *AE_VIEWS],
+    "AE-L2": ["method=ae_l2", "dataset.image_size=[256,256]", *AE_VIEWS],
+    "VAE": ["preset=vae_r18", "augmentation=vae"],
+    "Patch SVDD": ["method=patch_svdd", "dataset.image_size=[256,256]"],
+    "SPADE": ["preset=spade_wr50"],
+    "MahalanobisAD": ["preset=mahalanobis_ad_b4"],
+    "GANomaly": ["method=ganomaly"],
+}
+
+
+def composed(*overrides: str) -> Cell:
+    with initialize_config_dir(CONF, version_base="1.3"):
+        config = compose("train", list(overrides), return_hydra_config=True)
+    return cell_of(OmegaConf.to_container(config), dict(config.hydra.runtime.choices))
+
+
+@pytest.mark.parametrize(("table", "row"), [param for param in ROWS if param.values[1].protocol])
+def test_the_protocols_of_other_methods_are_those_of_conf(table: PaperTable, row: PaperRow) -> None:
+    alone = ["model.neighbours=1"] if (table.key, row.name) == ("table_4", "SPADE") else []
+    cell = composed(f"dataset={table.dataset}", "backbone.weights=imagenet", *PROTOCOLS[row.name], *alone)
+    assert row.cells([cell]) == [cell]
+    assert row.other_settings(cell) == ""
+    assert row.other_settings(replace(cell, weights="own.pth")) == ""
+
+
+def test_a_short_schedule_is_not_the_papers() -> None:
+    (row,) = (row for row in TABLES["table_3"].rows if row.name == "VAE")
+    assert row.other_settings(composed("dataset=mvtec", "backbone.weights=imagenet", "preset=vae_short")) == (
+        "ours l3 128x128 dataset.resize=[146,146] kl_weight=0.1 sigma=2.0 learning_rate=0.001 epochs=8 batch_size=8, "
+        "the paper's l4 256x256 dataset.resize=[292,292] augmentation.repeats=48 augmentation.angle=2.0 "
+        "augmentation.shift=5 kl_weight=1.0 sigma=4.0 learning_rate=0.0001 epochs=100 batch_size=32"
+    )
+
+
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_the_experiments_of_the_paper_are_rows_of_its_tables(experiment: str) -> None:
     assert Path(CONF, "experiment", f"{experiment}.yaml").is_file()
-    with initialize_config_dir(CONF, version_base="1.3"):
-        config = compose("train", [f"experiment={experiment}"], return_hydra_config=True)
-    cell = cell_of(OmegaConf.to_container(config), dict(config.hydra.runtime.choices))
+    cell = composed(f"experiment={experiment}")
     tables = [table for table in TABLES.values() if table.dataset == cell.dataset]
     assert [(table.key, row.name) for table in tables for row in table.rows if row.cells([cell])] == EXPERIMENTS[
         experiment

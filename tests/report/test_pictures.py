@@ -92,7 +92,7 @@ def test_no_curves_no_picture(tmp_path: Path) -> None:
 
 def test_results_without_pixels_show_the_images_alone(tmp_path: Path) -> None:
     for category in ("one", "two"):
-        train(tmp_path / "runs" / category, (99, None, None), dataset="folder", category=category)
+        train(tmp_path / "runs" / category, (99, None, None), dataset="folder", dataset__root=f"/images/{category}")
     assert set(drawn(tmp_path)) == {"found_folder_classes.png", "found_folder_curves.png"}
 
 

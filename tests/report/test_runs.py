@@ -6,11 +6,16 @@ from typing import Any
 
 import pytest
 import yaml
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 
+from padim.commands import CONF
+from padim.commands.finished import NAME, identity
 from padim.report.cell import Cell, labels
+from padim.report.found import found_sheet
 from padim.report.results import ReportError
-from padim.report.runs import find_runs
-from tests.report.tree import ablate, start, train, written_at
+from padim.report.runs import FINISHED, find_runs
+from tests.report.tree import ablate, finish, start, train, written_at
 
 R18 = Cell("mvtec", "resnet18", "tv_in1k", "l123", "random", 100, "sample", "1", 0.01, "224x224", "")
 PERCENT = (99.0, 98.0, 94.0)
@@ -66,6 +71,7 @@ def test_an_early_run(tmp_path: Path) -> None:
     config = yaml.safe_load(path.read_text())
     del config["layers"]["combine"], config["covariance"]["name"], config["covariance"]["pool"]
     path.write_text(yaml.safe_dump(config))
+    finish(tmp_path / "run")
     assert find_runs([tmp_path]).results[0].cell == R18
 
 
@@ -82,6 +88,19 @@ def test_an_early_run(tmp_path: Path) -> None:
         ({"reduction__dim": "${reduction.name_of_dim}", "reduction__name_of_dim": 7}, "dim", 7),
         ({"dataset__image_size": [256, 192]}, "image_size", "256x192"),
         ({"model__anomaly_map": {"sigma": 2.0}}, "settings", "anomaly_map.sigma=2.0"),
+        ({"dataset__image_size": None}, "image_size", "native"),
+        ({"dataset__image_size": [256, 256], "dataset__resize": None}, "image_size", "256x256"),
+        ({"dataset__resize": None}, "settings", "dataset.resize=[224,224]"),
+        ({"dataset__per_scene": True}, "settings", "dataset.per_scene=true"),
+        ({"dataset__validation": True}, "settings", "dataset.validation=true"),
+        ({"dataset__folds": 5}, "settings", "dataset.folds=5"),
+        ({"dataset__test_bad": "scratched"}, "settings", "dataset.test_bad=scratched"),
+        ({"dataset__train_fraction": 0.5}, "settings", "dataset.train_fraction=0.5"),
+        ({"augmentation__angle": 3.0}, "settings", "augmentation.angle=3.0"),
+        ({"augmentation__light": 0.1}, "settings", "augmentation.light=0.1"),
+        ({"augmentation__shift": 5}, "settings", "augmentation.shift=5"),
+        ({"augmentation__seed": 1}, "settings", "augmentation.seed=1"),
+        ({"execution__bfloat16": True}, "settings", "execution.bfloat16=true"),
         ({"trainer__limit_train_batches": 2}, "settings", "trainer.limit_train_batches=2"),
         ({"backbone__taps": ["a.1", "b.2"]}, "settings", "backbone.taps=[a.1,b.2]"),
     ],
@@ -100,8 +119,65 @@ def test_a_version_of_the_data_set(tmp_path: Path) -> None:
         options = {"dataset__version": version, "dataset__seed": "${dataset.version}"}
         train(tmp_path / str(version), PERCENT, dataset="rd_mvtec", **options)
     first, second = find_runs([tmp_path]).results
-    assert (first.version, second.version) == ("0", "1")
+    assert (first.version, second.version) == ("version 0", "version 1")
     assert first.cell == second.cell
+
+
+def test_a_fold_of_the_data_set(tmp_path: Path) -> None:
+    """KolektorSDD's are averaged over, as its configuration says; the last alone would count else."""
+    for fold, value in enumerate((90.0, 92.0, 97.0)):
+        train(tmp_path / str(fold), (value, 90, 90), dataset="kolektor", category=None, dataset__fold=fold)
+    found = find_runs([tmp_path])
+    assert ([one.version for one in found.results], found.repeated) == (["fold 0", "fold 1", "fold 2"], [])
+    sheet = found_sheet(found.results)
+    assert [str(entry) for entry in sheet.rows[0][-4:-2]] == ["3", "93.0 ± 3.6"]
+    assert sheet.columns[-4].title == "seeds x folds"
+
+
+def test_folders_are_categories_of_their_own(tmp_path: Path) -> None:
+    """Two folders of images, and a list in one of them."""
+    of_bolts = {"dataset__root": "/elsewhere/bolts/images"}
+    train(tmp_path / "a", PERCENT, dataset="folder", **of_bolts)
+    train(tmp_path / "b", PERCENT, dataset="folder", dataset__root="/elsewhere/nuts/images")
+    train(tmp_path / "c", PERCENT, dataset="folder", dataset__manifest="/elsewhere/bolts/list.csv", **of_bolts)
+    found = find_runs([tmp_path])
+    names = ["bolts/images", "bolts/list.csv", "nuts/images"]
+    assert ([one.category for one in found.results], found.repeated) == (names, [])
+
+
+def test_scenes_with_models_of_their_own_are_not_mixed_with_one_model_of_all(tmp_path: Path) -> None:
+    """The two commands of conf/experiment/paper/table4.yaml."""
+    train(tmp_path / "all", (None, 90, None), dataset="stc", category=None, dataset__per_scene=False)
+    for scene in ("01", "02"):
+        train(tmp_path / scene, (None, 60, None), dataset="stc", category=scene, dataset__per_scene=True)
+    rows = found_sheet(find_runs([tmp_path]).results).rows
+    assert [(row[-5], str(row[-2])) for row in rows] == [("1 (all)", "90.0"), ("2", "60.0")]
+
+
+def test_the_size_of_the_network(tmp_path: Path) -> None:
+    """.hydra/config.yaml keeps null, though the checkpoint does not."""
+    train(tmp_path / "run", PERCENT, dataset__image_size=None, dataset__resize=None)
+    found = find_runs([tmp_path])
+    assert found.unreadable == []
+    assert (found.results[0].cell.image_size, found.results[0].cell.settings) == ("native", "dataset.resize=null")
+
+
+@pytest.mark.parametrize(
+    ("key", "values"),
+    [
+        ("coreset", [{"fraction": 0.1, "dim": 128}, {"fraction": 0.01, "dim": 128}, {"fraction": 0.1, "dim": None}]),
+        ("weights", [{"adversarial": 1.0, "encoder": 1.0}, {"adversarial": 1.0, "encoder": 2.0}]),
+        ("strides", [[16, 4], [8, 4]]),
+        ("image_stage", [4, "layer3"]),
+    ],
+)
+def test_settings_of_other_methods_lie_as_deep_as_they_do(key: str, values: list[Any], tmp_path: Path) -> None:
+    for number, value in enumerate(values):
+        model = {"_target_": "padim.baselines.some.Module", "layers": "${layers}", key: value}
+        train(tmp_path / str(number), PERCENT, method="some", model=model)
+    found = find_runs([tmp_path])
+    assert len({one.cell.settings for one in found.results}) == len(values)
+    assert found.repeated == []
 
 
 def test_what_could_not_be_computed_is_absent(tmp_path: Path) -> None:
@@ -122,6 +198,29 @@ def test_failed_runs_say_what_was_typed(tmp_path: Path) -> None:
     assert (found.results, found.finished) == ([], 0)
 
 
+@pytest.mark.parametrize("begun", [True, False], ids=["begun", "refused"])
+def test_a_run_in_the_place_of_another_has_not_its_metrics(begun: bool, tmp_path: Path) -> None:
+    """Those of the run before it lie there until it is tested, for good where it was refused before it began."""
+    train(tmp_path / "run", PERCENT)
+    if begun:
+        (tmp_path / "run" / FINISHED).unlink()
+    start(tmp_path / "run", dim=200)
+    found = find_runs([tmp_path])
+    assert (found.results, found.unreadable) == ([], [])
+    assert found.failed == [f"`{tmp_path.name}/run`: `padim-train dataset=mvtec dataset.category=bottle seed=0`"]
+
+
+def test_a_finished_run_is_known_by_what_its_command_says(tmp_path: Path) -> None:
+    """Without its place and its hardware, on which the results do not depend."""
+    with initialize_config_dir(CONF, version_base="1.3"):
+        config = compose("train", ["trainer.devices=4", "model.anomaly_map.sigma=1e-5"])
+    folder = train(tmp_path / "run", PERCENT)
+    OmegaConf.save(config, folder / ".hydra/config.yaml")
+    (folder / FINISHED).write_text(json.dumps(identity(config)))
+    assert FINISHED == NAME
+    assert find_runs([tmp_path]).finished == 1
+
+
 HALF = {
     ("metrics.json", '{"image_auroc": 0.9'): "metrics.json: Expecting ',' delimiter",
     ("metrics.json", ""): "metrics.json: Expecting value",
@@ -134,13 +233,14 @@ HALF = {
     (".hydra/config.yaml", "seed: [0"): "config.yaml: while parsing a flow sequence",
     (".hydra/config.yaml", "seed: 0"): "the configuration has no backbone.weights",
     (".hydra/hydra.yaml", "hydra: {}"): "the configuration has no hydra.job.name",
+    (FINISHED, '{"seed": 0'): "finished.json: Expecting ',' delimiter",
 }
 
 
 @pytest.mark.parametrize(("name", "content"), HALF)
 def test_half_written_files_are_named(name: str, content: str, tmp_path: Path) -> None:
     train(tmp_path / "good", PERCENT)
-    train(tmp_path / "bad", PERCENT, seed=1)
+    (train(tmp_path / "bad", PERCENT, seed=1) / FINISHED).write_text("{}")  # of any configuration
     (tmp_path / "bad" / name).write_text(content)
     found = find_runs([tmp_path])
     (line,) = found.unreadable
@@ -191,9 +291,7 @@ def test_no_such_folder(tmp_path: Path) -> None:
 
 
 def test_no_run(tmp_path: Path) -> None:
-    with pytest.raises(
-        ReportError, match=r"no run in or below .*: a run is a folder with .hydra/config.yaml, and metric"
-    ):
+    with pytest.raises(ReportError, match=r"no run in or below .*: a run is a folder with .*, and finished.json once"):
         find_runs([tmp_path])
 
 

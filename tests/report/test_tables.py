@@ -113,6 +113,21 @@ def test_weights_from_files_are_named_and_not_mixed(tmp_path: Path) -> None:
     assert [model.label for model in models if model.results] == ["Rd 100 (own.pth)", "Rd 100 (tv_in1k)"]
 
 
+def test_settings_that_are_not_the_papers_are_named_and_told_apart(tmp_path: Path) -> None:
+    """One, five and fifty neighbours are three rows, and three lines of the pictures."""
+    wide = {"method": "spade", "backbone": "wide_resnet50_2"}
+    for neighbours in (1, 5, 50):
+        model = {"backbone": "${backbone}", "layers": "${layers}", "image_stage": 4, "neighbours": neighbours}
+        train(tmp_path / str(neighbours), (99, 98, 94), model=model, **wide)
+    (section,) = (one for one in sections_of(results(tmp_path)) if one.key == "table_3")
+    labels = [f"SPADE (neighbours={neighbours})" for neighbours in (1, 5, 50)]
+    assert list(section.series) == labels
+    for label, neighbours in zip(labels, (1, 5), strict=False):
+        remark = f"other settings than the paper's: ours neighbours={neighbours}, the paper's neighbours=50."
+        assert f"{label}: {remark}" in section.sheets[0].notes
+    assert not any(note.startswith(f"{labels[-1]}: other") for note in section.sheets[0].notes)
+
+
 def test_versions_of_rd_mvtec(tmp_path: Path) -> None:
     table = TABLES["table_6"]
     for name in table.classes:

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from padim.report.results import HEAD_COLUMNS, METRICS
+from padim.report.runs import FINISHED
 
 TAGS = {"resnet18": "tv_in1k", "wide_resnet50_2": "tv_in1k"}
 FACTS = {"test_seconds": 2.5, "peak_memory_mb": 1394.0, "train_images": 209, "test_images": 83}
@@ -56,7 +57,7 @@ def start(
         "runtime": {"choices": {"dataset": dataset, "method": method}},
         "overrides": {"task": typed},
     }
-    (folder / ".hydra").mkdir(parents=True)
+    (folder / ".hydra").mkdir(parents=True, exist_ok=True)
     (folder / ".hydra/config.yaml").write_text(yaml.safe_dump(config))
     (folder / ".hydra/hydra.yaml").write_text(yaml.safe_dump({"hydra": hydra}))
     return folder
@@ -73,7 +74,7 @@ def train(folder: Path, percent: Sequence[float | None], curves: bool = True, **
     (folder / "metrics.json").write_text(json.dumps(metrics | FACTS | {"fit_seconds": 1.5}))
     if curves:
         write_curves(folder, {"padim": percent})
-    return folder
+    return finish(folder)
 
 
 def ablate(folder: Path, heads: Sequence[Mapping[str, Any]], curves: bool = True, **cell: Any) -> Path:
@@ -97,6 +98,13 @@ def ablate(folder: Path, heads: Sequence[Mapping[str, Any]], curves: bool = True
     if curves:
         write_curves(folder, {head["name"]: head["percent"] for head in heads})
     (folder / "metrics.json").write_text(json.dumps(FACTS))
+    return finish(folder)
+
+
+def finish(folder: Path) -> Path:
+    """Mark the run of the configuration that lies there as finished."""
+    config = yaml.safe_load((folder / ".hydra/config.yaml").read_text())
+    (folder / FINISHED).write_text(json.dumps(config))
     return folder
 
 
