@@ -53,7 +53,7 @@ class TolerantLoader(ShareLoader):
     """
 
     def __init__(self, dataset: TolerantDataset, skipped: dict[Path, Skipped], **options: Any) -> None:
-        super().__init__(dataset, collate_fn=_collate, **options)
+        super().__init__(dataset, **{"collate_fn": _collate} | options)  # Lightning hands it on where it makes another
         self.skipped = skipped
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]

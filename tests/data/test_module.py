@@ -145,6 +145,19 @@ def test_a_mask_that_cannot_be_read_is_never_skipped(root: Path) -> None:
             list(data.test_dataloader())
 
 
+@pytest.mark.parametrize("options", [["calibration=leave_one_out"], ["dataset.calibration_fraction=0.5"]])
+def test_a_threshold_of_what_can_be_read(
+    options: list[str], broken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lightning makes the loader anew for a prediction, and gave it what it has already."""
+    overrides = [*TINY, f"dataset.root={broken}", "dataset.on_error=skip", f"output_dir={tmp_path}"]
+    run(monkeypatch, train.main, *overrides, "reduction.dim=20", "calibration.alpha=0.5", *options)
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    held_out = 0 if "leave" in options[0] else 7 - metrics["train_images"]
+    assert metrics["calibration_images"] == (held_out or 7)
+    assert metrics["skipped_images"] == 4
+
+
 @pytest.mark.slow
 def test_a_run_goes_on_and_tells(
     broken: Path,
