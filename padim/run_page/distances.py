@@ -30,7 +30,6 @@ class Reading(NamedTuple):
     """Squared distances of normal patches, of one Gaussian model.
 
     Attributes:
-        name: of its feature maps.
         images, patches: how many were read.
         channels: D.
         fitted: N, the images that the model was fitted to.
@@ -39,7 +38,6 @@ class Reading(NamedTuple):
         remark: what is known of the law.
     """
 
-    name: str
     images: int
     patches: int
     channels: int
@@ -53,22 +51,31 @@ class Reading(NamedTuple):
         return {law: float(values[len(PROBABILITIES) // 2]) for law, values in self.quantiles.items()}
 
 
-def read_distances(module: Method, dataset: ImageDataset, indices: Sequence[int], batch_size: int) -> list[Reading]:
-    """One reading for each Gaussian model; none for a method that has none, or without images.
+def spread(indices: Sequence[int]) -> list[int]:
+    """Up to :data:`IMAGES` of them, evenly spaced."""
+    count = min(len(indices), IMAGES)
+    return [indices[i * len(indices) // count] for i in range(count)]
+
+
+def read_distances(
+    module: Method, dataset: ImageDataset, indices: Sequence[int], batch_size: int
+) -> dict[str, Reading | None]:
+    """A reading of each Gaussian model by the names of its feature maps; none for a method that has none, or no images.
+
+    It is None where no patch lies within its image: of elongated images each may have padding in it.
 
     Args:
-        indices: of normal images that were not fitted; up to :data:`IMAGES` of them, evenly spaced, are read.
+        indices: of normal images that were not fitted; those of :func:`spread` are read.
     """
     heads = [one for one in module.modules() if isinstance(one, Head)]
-    count = min(len(indices), IMAGES)
-    chosen = [indices[i * len(indices) // count] for i in range(count)]
+    chosen = spread(indices)
     if not heads or not chosen:
-        return []
+        return {}
     batches = [_squared(one, heads) for one in rescored(module, dataset, chosen, batch_size)]
     names = iter(module.levels)
     named = [" + ".join(next(names) for _ in head.levels) for head in heads]
     of_heads = zip(named, heads, zip(*batches, strict=True), strict=True)
-    return [_read(name, len(chosen), head, np.concatenate(squared)) for name, head, squared in of_heads]
+    return {name: _read(len(chosen), head, np.concatenate(squared)) for name, head, squared in of_heads}
 
 
 def _squared(batch: Rescored, heads: Sequence[Head]) -> list[Numbers]:
@@ -83,7 +90,9 @@ def _within(distance: Tensor, valid: Tensor) -> Numbers:
     return distance[inside].double().square().numpy()
 
 
-def _read(name: str, images: int, head: Head, squared: Numbers) -> Reading:
+def _read(images: int, head: Head, squared: Numbers) -> Reading | None:
+    if not len(squared):
+        return None
     channels, fitted = sum(level.bias.shape[1] for level in head.levels), int(head.fitted)
     known, remark = _law(head, channels, fitted)
     quantiles = {CHI_SQUARED: chi_squared_quantiles(PROBABILITIES, channels)}
@@ -93,7 +102,7 @@ def _read(name: str, images: int, head: Head, squared: Numbers) -> Reading:
         above[HOTELLING] = hotelling_above(limits, channels, fitted)
     quantiles[OBSERVED] = np.quantile(squared, PROBABILITIES)
     above[OBSERVED] = (squared > limits[:, None]).mean(1)
-    return Reading(name, images, len(squared), channels, fitted, quantiles, above, remark)
+    return Reading(images, len(squared), channels, fitted, quantiles, above, remark)
 
 
 def _law(head: Head, channels: int, fitted: int) -> tuple[bool, str]:

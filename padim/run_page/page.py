@@ -14,7 +14,8 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from padim.data.samples import ImageDataset
+from padim.data.samples import Batch, ImageDataset
+from padim.data.tolerance import TolerantDataset
 from padim.evaluation import METRICS, Tested
 from padim.kinds import Kind
 from padim.method import Method
@@ -23,7 +24,7 @@ from padim.report.cell import at
 from padim.run_page import headline
 from padim.run_page.cases import explain, worst
 from padim.run_page.charts import curve_charts, distance_chart, score_chart
-from padim.run_page.distances import TAILS, read_distances
+from padim.run_page.distances import TAILS, read_distances, spread
 from padim.run_page.machine import machine, versions
 from padim.run_page.pictures import data_uri
 from padim.writing import replace
@@ -147,15 +148,22 @@ def _distances(run: Run) -> dict[str, Any]:
     dataset, source = run.test_set, "normal test images"
     indices = [index for index, label in sorted(run.labels.items()) if label == NORMAL]
     if not indices and run.held_out is not None:
-        dataset, indices, source = run.held_out, list(range(len(run.held_out))), "held-out normal images"
-    readings = read_distances(run.module, dataset, indices, run.batch_size)
+        dataset, indices, source = run.held_out, _readable(run.held_out), "held-out normal images"
+    read = read_distances(run.module, dataset, indices, run.batch_size)
     return {
-        "readings": [(one, distance_chart(one)) for one in readings],
+        "readings": {name: (one, distance_chart(one)) for name, one in read.items() if one},
+        "unread": [name for name, one in read.items() if not one],
         "tails": TAILS,
         "distance_source": source,
         "normal_at_hand": bool(indices),
         "views": at(run.module.config, "augmentation.repeats", 1),
     }
+
+
+def _readable(dataset: ImageDataset) -> list[int]:
+    """Of the images that would be read: with dataset.on_error=skip the calibration has left out the others."""
+    tolerant = TolerantDataset(dataset, "train")
+    return [index for index in spread(range(len(dataset))) if isinstance(tolerant[index], Batch)]
 
 
 def _origin(run: Run) -> dict[str, Any]:
@@ -169,18 +177,19 @@ def _origin(run: Run) -> dict[str, Any]:
         },
         "versions": versions(),
         "machine": machine(run.device),
-        "figures": {"seed": at(run.module.config, "seed", "none")} | _costs(run.metrics),
+        "figures": {"seed": at(run.module.config, "seed", "none")} | _costs(run),
         "metrics": run.metrics,
         "written": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     }
 
 
-def _costs(metrics: Mapping[str, float]) -> dict[str, str]:
+def _costs(run: Run) -> dict[str, str]:
     """How long the parts took, as far as they were done, and the memory."""
-    said = {}
-    for part, images in (("fit", "train_images"), ("test", "test_images")):
-        if (seconds := metrics.get(f"{part}_seconds")) and (count := metrics[images]):
-            said[part] = f"{seconds:.1f} s, {count / seconds:.1f} images a second"
+    metrics, said = run.metrics, {}
+    epochs = at(run.module.config, "trainer.max_epochs", 1)
+    for part, images in (("fit", epochs * metrics["train_images"]), ("test", metrics["test_images"])):
+        if images and (seconds := metrics.get(f"{part}_seconds")):
+            said[part] = f"{seconds:.1f} s, {images / seconds:.1f} images a second"
     if metrics["test_images"]:
         said["scoring"] = f"{1000 * metrics['image_seconds']:.3g} ms an image, without loading and metrics"
     return said | {"model": f"{metrics['model_mb']:.0f} MiB", "peak memory": f"{metrics['peak_memory_mb']:.0f} MiB"}

@@ -15,7 +15,7 @@ from padim.head import Head
 from padim.heads import LayerSum
 from padim.method import Method
 from padim.reduction import make_reduction
-from padim.run_page.distances import CHI_SQUARED, HOTELLING, OBSERVED, PROBABILITIES, read_distances
+from padim.run_page.distances import CHI_SQUARED, HOTELLING, OBSERVED, PROBABILITIES, Reading, read_distances
 from padim.scoring import Prediction
 
 CHANNELS, GRIDS, SIZE = (3, 4), ((8, 8), (4, 4)), (16, 16)
@@ -63,14 +63,21 @@ def head(**options: Any) -> Head:
     return Head(CHANNELS, GRIDS, SIZE, **{"covariance": Covariance(eps=1e-6)} | options)
 
 
+def read(*arguments: Any) -> dict[str, Reading]:
+    """Where all that there is can be read."""
+    readings = read_distances(*arguments)
+    assert None not in readings.values()
+    return readings  # type: ignore[return-value]
+
+
 @pytest.fixture(scope="module")
 def model() -> Gaussian:
     return Gaussian(head())
 
 
 def test_gaussian_features_obey_the_law_of_so_many_images(model: Gaussian) -> None:
-    (reading,) = read_distances(model, Images(), range(100), batch_size=7)
-    assert (reading.name, reading.channels, reading.fitted) == ("coarse + fine", 7, FITTED)
+    ((name, reading),) = read(model, Images(), range(100), 7).items()
+    assert (name, reading.channels, reading.fitted) == ("coarse + fine", 7, FITTED)
     assert (reading.images, reading.patches) == (16, 16 * 64)
     middle = slice(9, -9)
     np.testing.assert_allclose(reading.quantiles[OBSERVED][middle], reading.quantiles[HOTELLING][middle], rtol=0.12)
@@ -83,7 +90,7 @@ def test_what_is_observed_are_the_squared_distances_of_these_patches(model: Gaus
     """Whatever the batches; half of each image is padding, and a patch across the border counts as such."""
     valid = torch.zeros(SIZE, dtype=torch.bool)
     valid[:, :7] = True  # three patches of two pixels, and half of one
-    (reading,) = read_distances(model, Images(valid), [3, 5], batch_size=1)
+    (reading,) = read(model, Images(valid), [3, 5], 1).values()
     distances = torch.stack(model(torch.tensor([3, 5])[:, None, None, None]).level_distances).sum(0)
     assert reading.patches == 2 * 8 * 3
     expected = np.quantile(distances[:, :, :3].double().square().numpy(), PROBABILITIES)
@@ -92,8 +99,20 @@ def test_what_is_observed_are_the_squared_distances_of_these_patches(model: Gaus
 
 def test_each_gaussian_model_of_a_sum_is_read_by_itself() -> None:
     parts = [head(maps=[m], reduction=None) for m in (1, 0)]
-    readings = read_distances(Gaussian(LayerSum(parts)), Images(), range(4), 4)
-    assert [(one.name, one.channels, one.patches) for one in readings] == [("coarse", 4, 64), ("fine", 3, 256)]
+    readings = read(Gaussian(LayerSum(parts)), Images(), range(4), 4)
+    counts = [(name, one.channels, one.patches) for name, one in readings.items()]
+    assert counts == [("coarse", 4, 64), ("fine", 3, 256)]
+
+
+def test_where_each_patch_has_padding_in_it_there_is_no_reading() -> None:
+    """It was an IndexError, at the end of a good run: a band of the height of a coarse patch, but across two."""
+    valid = torch.zeros(SIZE, dtype=torch.bool)
+    valid[6:10] = True
+    parts = [head(maps=[m], reduction=None) for m in (1, 0)]
+    readings = read_distances(Gaussian(LayerSum(parts)), Images(valid), range(4), 4)
+    assert readings["coarse"] is None
+    assert readings["fine"] is not None
+    assert readings["fine"].patches == 4 * 2 * 8
 
 
 @pytest.mark.parametrize(
@@ -109,13 +128,13 @@ def test_each_gaussian_model_of_a_sum_is_read_by_itself() -> None:
 )
 def test_where_no_law_is_known_it_is_said(options: dict[str, Any], said: str) -> None:
     of_head = head(**options)
-    (reading,) = read_distances(Gaussian(of_head, tuple("ab"[: len(of_head.levels)])), Images(), [0, 1], 2)
+    (reading,) = read(Gaussian(of_head, tuple("ab"[: len(of_head.levels)])), Images(), [0, 1], 2).values()
     assert set(reading.quantiles) == set(reading.above) == {CHI_SQUARED, OBSERVED}
     assert said in reading.remark
 
 
 def test_there_is_nothing_to_read_without_gaussians_or_images(model: Gaussian) -> None:
-    assert read_distances(model, Images(), [], 4) == []
+    assert read_distances(model, Images(), [], 4) == {}
     without = Gaussian(head())
     without.head = nn.Identity()
-    assert read_distances(without, Images(), [0], 4) == []
+    assert read_distances(without, Images(), [0], 4) == {}
