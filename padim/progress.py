@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+import time
 from itertools import starmap
 from pathlib import Path
 from typing import Any, cast
@@ -28,12 +29,24 @@ class Progress(Callback):
         folder: for the files, which nothing else uses.
         config: what the fit depends on; that of another is left alone.
         every: batches from one saving to the next; None never saves.
+
+    Attributes:
+        seconds_before: that the fit took until what it goes on from was saved.
     """
 
     def __init__(self, folder: Path, config: dict[str, Any], every: int | None) -> None:
         if every is not None and every < 1:
             raise ValueError(f"save_every={every}; it must be 1 batch or more, or null: never")
         self.folder, self.config, self.every = folder, config, every
+        self.seconds_before, self._begun = 0.0, 0.0
+
+    def on_fit_start(self, trainer: Trainer, pl_module: Any) -> None:
+        self._begun = time.perf_counter()
+
+    @property
+    def _seconds(self) -> float:
+        """That the fit has taken."""
+        return self.seconds_before + time.perf_counter() - self._begun
 
     def checkpoint(self, data: ImageDataModule) -> Path | None:
         """What Lightning goes on from; None where it need not know."""
@@ -70,6 +83,7 @@ class Counting(Progress):
         content = {
             "config": self.config,
             "images": [tuple(entry) for entry in module.images],
+            "seconds": self._seconds,
             "statistics": [
                 [(moments.count, moments.mean, moments.scatter) for moments in statistics.moments]
                 for statistics in module.statistics
@@ -86,6 +100,7 @@ class Counting(Progress):
             return
         for part in sorted(parts, key=lambda part: -len(part["images"])):
             self._take_up(module, part)
+        self.seconds_before = max((part["seconds"] for part in parts), default=0.0)
         log.info("going on from %s: %d of %d images are counted", self.folder, len(module.images), len(data.train_set))
         self._save(module, rank=0)
         for file in files:
@@ -120,6 +135,7 @@ class Epochs(Progress):
         if not same_names or not data.still_has(starmap(Entry, saved["images"])):
             self._start_anew()
             return None
+        self.seconds_before = saved["seconds"]
         log.info("going on from %s: %d epochs are done", self.folder, saved["epoch"] + 1)
         return self.file
 
@@ -131,7 +147,7 @@ class Epochs(Progress):
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
         data = cast(ImageDataModule, cast(Any, trainer).datamodule)
-        checkpoint |= {"identity": self.config, "train_names": sorted(data.train_names)}
+        checkpoint |= {"identity": self.config, "train_names": sorted(data.train_names), "seconds": self._seconds}
 
 
 def progress_of(module: Method) -> type[Progress]:

@@ -1,5 +1,6 @@
 """What is trained: killed it goes on to the same bits, and what cannot be trained is told."""
 
+import json
 import os
 import signal
 import subprocess
@@ -76,6 +77,12 @@ def logged(folder: Path) -> str:
     return log.read_text()
 
 
+def test_the_page_counts_the_images_of_every_epoch(whole: tuple[str, Path]) -> None:
+    _, folder = whole
+    seconds = json.loads((folder / "metrics.json").read_text())["fit_seconds"]
+    assert f"{seconds:.1f} s, {20 * EPOCHS / seconds:.1f} images a second" in (folder / "report.html").read_text()
+
+
 @pytest.mark.slow
 def test_two_runs_give_the_same_bits(whole: tuple[str, Path], root: Path, tmp_path: Path) -> None:
     method, folder = whole
@@ -97,8 +104,11 @@ def test_an_interrupted_training_goes_on_to_the_same_bits(
         with pytest.raises(StoppedError):
             run(interrupted, train.main, *command(root, tmp_path, method))
     assert epochs_in(tmp_path) == steps // STEPS
+    saved = torch.load(tmp_path / "progress" / "epoch.ckpt", weights_only=True)
+    torch.save(saved | {"seconds": 1000.0}, tmp_path / "progress" / "epoch.ckpt")
     run(monkeypatch, train.main, *command(root, tmp_path, method))
     assert f"{steps // STEPS} epochs are done" in logged(tmp_path)
+    assert json.loads((tmp_path / "metrics.json").read_text())["fit_seconds"] > 1000
     assert same_bits(tmp_path, folder)
     assert not (tmp_path / "progress").exists()
 

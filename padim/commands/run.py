@@ -20,7 +20,7 @@ from padim.data.module import ImageDataModule
 from padim.data.samples import Sample
 from padim.data.tolerance import Skipped
 from padim.decisions import oracle, rates
-from padim.evaluation import explain
+from padim.evaluation import Tested, explain
 from padim.kinds import Kind, by_kind
 from padim.method import Method
 from padim.processes import gather
@@ -57,14 +57,7 @@ def test_and_report(
     if not trainer.is_global_zero:
         return
     tested = module.tested[module.name]
-    facts = facts | {
-        "test_seconds": time.perf_counter() - start,
-        "test_images": len(tested.scores),
-        "image_seconds": module.image_seconds,
-        "model_mb": module.nbytes / 2**20,
-        "peak_memory_mb": peak_memory_mb(),
-    }
-    facts |= write_skipped(data, output_dir)
+    facts = facts | _costs(module, tested, time.perf_counter() - start) | write_skipped(data, output_dir)
     decided, columns = decide(module.calibration, tested.scores, data.test_set.samples)
     facts |= decided
     metrics = tested.results | facts
@@ -81,6 +74,17 @@ def test_and_report(
     draw_page(trainer, module, data, output_dir, tested, metrics, kinds)
     log_test(trainer.loggers, facts, kinds, tested.curves, picture)
     print(_table(metrics, output_dir), *explain(tested.unmeasured), sep="\n", flush=True)
+
+
+def _costs(module: Method, tested: Tested, seconds: float) -> dict[str, float]:
+    """Of a test, and of the model; without test images nothing is known of the time of one."""
+    costs = {
+        "test_seconds": seconds,
+        "test_images": len(tested.scores),
+        "model_mb": module.nbytes / 2**20,
+        "peak_memory_mb": peak_memory_mb(),
+    }
+    return costs | ({"image_seconds": module.image_seconds} if tested.scores else {})
 
 
 def decide(

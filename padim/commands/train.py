@@ -59,14 +59,15 @@ def train(config: DictConfig, output_dir: Path, identity: dict[str, Any]) -> Non
             trainer.fit(module, data, ckpt_path=progress.checkpoint(data), weights_only=True)
         finally:
             rank_zero_only(write_skipped)(data, output_dir)  # so early in case that nothing is left to fit
-        facts = {"fit_seconds": time.perf_counter() - start, "train_images": module.fitted}
+        seconds = progress.seconds_before + time.perf_counter() - start
+        facts = {"fit_seconds": seconds, "train_images": module.fitted}
         module.config = as_composed  # so late: what a fit goes on from may be of another logger
         module.calibration = calibrate(trainer, module, data, **config.calibration)
         trainer.save_checkpoint(output_dir / "padim.ckpt", weights_only=True)
-        progress.clear()
         if isinstance(trainer.logger, WandbRun):
             trainer.logger.log_checkpoint(output_dir / "padim.ckpt")
         test_and_report(trainer, module, data, output_dir, facts)
+        progress.clear()  # so late: a run that is killed in its test goes on, too
 
 
 if __name__ == "__main__":

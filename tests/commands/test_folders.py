@@ -1,5 +1,6 @@
 """Where runs write to: what is left of the run before, and what would be written over."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -83,6 +84,7 @@ def test_what_a_run_does_not_write_is_not_left_there(
     assert all(path.is_file() for path in of_tests)
     run(monkeypatch, train.main, *overrides, "trainer.limit_test_batches=0")
     assert not any(path.exists() for path in of_tests)
+    assert "image_seconds" not in json.loads((tmp_path / "metrics.json").read_text())
 
 
 def test_sizes_that_refer_to_others_are_kept_as_numbers(

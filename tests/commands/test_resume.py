@@ -108,6 +108,25 @@ def test_with_another_image_of_a_name_it_starts_anew(
 
 
 @pytest.mark.slow
+def test_a_run_that_ends_in_its_test_goes_on_and_counts_all_its_time(
+    root: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    overrides = [f"output_dir={tmp_path}", f"dataset.root={root}", *SLOWLY]
+    with monkeypatch.context() as in_the_test:
+        in_the_test.setattr(Trainer, "test", interrupted)
+        with pytest.raises(SystemExit, match="130"):
+            run(in_the_test, train.main, *overrides)
+    saved = torch.load(tmp_path / "progress" / "0.ckpt", weights_only=True)
+    assert len(saved["images"]) == IMAGES
+    torch.save(saved | {"seconds": 1000.0}, tmp_path / "progress" / "0.ckpt")
+    run(monkeypatch, train.main, *overrides)
+    assert f"{IMAGES} of {IMAGES} images are counted" in logged(tmp_path)
+    assert json.loads((tmp_path / "metrics.json").read_text())["fit_seconds"] > 1000
+    assert same_bits(tmp_path, whole)
+    assert not (tmp_path / "progress").exists()
+
+
+@pytest.mark.slow
 def test_with_all_images_counted_it_still_finalises(
     root: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
