@@ -81,7 +81,7 @@ def summary(names: Mapping[int, str], failures: Mapping[int, Failure], output_di
     """All failures of a sweep, one line each, and what to do."""
     lines = [f"{len(failures)} of {len(names)} jobs failed:"]
     for number, failure in sorted(failures.items()):
-        lines.append(f"  {names[number]}: {failure.state}, {failure.reason}")
+        lines.append(f"  {names[number]}: {failure}")
     lines.append(f"The same command with output_dir={output_dir} runs only what has not finished there.")
     return "\n".join(lines)
 
@@ -97,9 +97,11 @@ def last_word_of_slurm(log: Path) -> str:
 
 
 def what_was_raised(trace: str) -> str:
-    """The line of a traceback that follows its last frame."""
+    """The line of a traceback that follows its last frame, and one more where that ends in a colon, as Hydra's does."""
     behind_the_frames = re.split(r'^  File ".*\n(?:  .*\n)*', trace, flags=re.MULTILINE)[-1]
-    return behind_the_frames.strip().splitlines()[0]
+    message, *_ = behind_the_frames.split("\n-----")  # submitit's rule below the traceback
+    first, *more = message.strip().splitlines()
+    return " ".join([first, *(line.strip() for line in more[:1])]) if first.endswith(":") else first
 
 
 def _failure_of_task(task: "Job[Any]") -> Failure | None:

@@ -15,7 +15,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from hydra_plugins.padim_launcher._jobs import last_word_of_slurm, name_jobs, what_was_raised
+from hydra_plugins.padim_launcher._jobs import Failure, last_word_of_slurm, name_jobs, summary, what_was_raised
 from padim.commands import CONF
 
 LAUNCHERS = sorted(path.stem for path in Path(CONF, "hydra", "launcher").glob("*.yaml"))
@@ -103,7 +103,22 @@ def test_the_reason_is_the_line_behind_the_last_frame() -> None:
     with pytest.raises(ValueError, match="no such thing") as raised:
         fail()
     trace = "".join(traceback.format_exception(raised.value))
-    assert what_was_raised(f"{trace}-----\nmore") == "ValueError: no such thing; there is:"
+    assert what_was_raised(f"{trace}-----\nmore") == "ValueError: no such thing; there is: this"
+    assert what_was_raised("ValueError: there is:\n\n-----\nmore") == "ValueError: there is:"
+
+
+def test_the_reason_of_a_constructor_that_raises_is_told() -> None:
+    """Hydra wraps it, and only the first line of Hydra's message, which holds no reason, was told."""
+    with pytest.raises(InstantiationException) as raised:
+        made(composed("local", "hydra.launcher.array_parallelism=0"))
+    reason = what_was_raised("".join(traceback.format_exception(raised.value)))
+    assert re.fullmatch(r"\S+InstantiationException: .*LocalLauncher': ValueError\(.*it must be 1 or more.*", reason)
+
+
+def test_the_summary_names_the_logs() -> None:
+    failure = Failure("7_1", "FAILED", "ValueError: no", Path("7_1_log.err"))
+    said = summary({0: "#0 seed=0", 1: "#1 seed=1"}, {1: failure}, "out").splitlines()
+    assert said[:2] == ["1 of 2 jobs failed:", "  #1 seed=1: FAILED, ValueError: no (job 7_1, log 7_1_log.err)"]
 
 
 @pytest.mark.parametrize(

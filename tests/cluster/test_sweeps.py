@@ -86,13 +86,15 @@ def test_every_failure_is_told_and_only_failures_run_again(
 
 
 def assert_told(sweep: Sweep, absent: str, killed: str, cancelled: str) -> None:
-    """The summary gives the reasons, and the lines above it the logs, which have the traceback."""
+    """The summary and the lines above it give the reasons and the logs, which have the traceback."""
     above, _, summary = sweep.printed.partition("3 of 4 jobs failed:")
     assert "#0 dataset.category=absent: FAILED, FileNotFoundError: dataset.category: no category 'absent'" in summary
     assert re.search(r"#1 dataset.category=killed: FAILED, .*: Killed", summary)
     assert re.search(r"#3 dataset.category=cancelled: CANCELLED by .*, .* CANCELLED AT", summary)
     logs = {job: next(sweep.output_dir.glob(f".submitit/{job}/*.err")) for job in (absent, killed, cancelled)}
-    assert all(f"(job {job}, log {log})" in above for job, log in logs.items())
+    for job, log in logs.items():
+        assert f"(job {job}, log {log})" in above
+        assert f"(job {job}, log {log})" in summary
     for log in (logs[absent], sweep.run("dataset.category=absent") / "train.log"):
         assert "Traceback" in log.read_text()
 
