@@ -38,10 +38,10 @@ class Progress(Callback):
         if every is not None and every < 1:
             raise ValueError(f"save_every={every}; it must be 1 batch or more, or null: never")
         self.folder, self.config, self.every = folder, config, every
-        self.seconds_before, self._begun = 0.0, 0.0
+        self.seconds_before, self._begun = 0.0, time.perf_counter()
 
     def on_fit_start(self, trainer: Trainer, pl_module: Any) -> None:
-        self._begun = time.perf_counter()
+        self._begun = time.perf_counter()  # once the images are there
 
     @property
     def _seconds(self) -> float:

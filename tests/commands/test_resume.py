@@ -78,6 +78,7 @@ def test_a_killed_fit_goes_on_to_the_same_bits(
     kill_on_the_way(root, tmp_path, max(first + 3, IMAGES // 2))
     counted = images_in(tmp_path / "progress" / "0.ckpt")
     assert counted > first
+    assert torch.load(tmp_path / "progress" / "0.ckpt", weights_only=True)["seconds"] < 120
     run(monkeypatch, train.main, f"output_dir={tmp_path}", f"dataset.root={root}", *SLOWLY)
     assert f"{counted} of {IMAGES} images are counted" in logged(tmp_path)
     assert same_bits(tmp_path, whole)
