@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from tests.cluster.private_slurm import wait_until
+from tests.corpus.processes import heed_interrupts
 
 
 class Sweep:
@@ -25,7 +26,7 @@ class Sweep:
         self.output_dir, self._log = output_dir, output_dir / f"printed-{len(list(output_dir.glob('printed-*')))}.txt"
         command = [sys.executable, "-m", "padim.commands.train", "-m", *overrides, f"output_dir={output_dir}"]
         with self._log.open("w") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, preexec_fn=_heed_interrupts)
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, preexec_fn=heed_interrupts)
         self.started.append(self)
 
     @classmethod
@@ -62,7 +63,3 @@ class Sweep:
         """The folder of the job with this override."""
         (folder,) = (run for run in self.output_dir.glob("[!.]*/") if override in run.name.split(","))
         return folder
-
-
-def _heed_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background processes ignore them, and so do their children
