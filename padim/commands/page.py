@@ -38,6 +38,7 @@ def draw_page(
         module=module.eval(),  # Lightning goes back to the mode of the fit after a test
         test_set=data.test_set,
         held_out=getattr(data, "calibration_set", None),  # there where the run was a fit
+        skipped=data.skipped,
         batch_size=data.batch_size,
         device=trainer.strategy.root_device,
         tested=tested,

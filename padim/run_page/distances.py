@@ -51,12 +51,6 @@ class Reading(NamedTuple):
         return {law: float(values[len(PROBABILITIES) // 2]) for law, values in self.quantiles.items()}
 
 
-def spread(indices: Sequence[int]) -> list[int]:
-    """Up to :data:`IMAGES` of them, evenly spaced."""
-    count = min(len(indices), IMAGES)
-    return [indices[i * len(indices) // count] for i in range(count)]
-
-
 def read_distances(
     module: Method, dataset: ImageDataset, indices: Sequence[int], batch_size: int
 ) -> dict[str, Reading | None]:
@@ -65,10 +59,11 @@ def read_distances(
     It is None where no patch lies within its image: of elongated images each may have padding in it.
 
     Args:
-        indices: of normal images that were not fitted; those of :func:`spread` are read.
+        indices: of normal images that were not fitted; up to :data:`IMAGES` of them, evenly spaced, are read.
     """
     heads = [one for one in module.modules() if isinstance(one, Head)]
-    chosen = spread(indices)
+    count = min(len(indices), IMAGES)
+    chosen = [indices[i * len(indices) // count] for i in range(count)]
     if not heads or not chosen:
         return {}
     batches = [_squared(one, heads) for one in rescored(module, dataset, chosen, batch_size)]

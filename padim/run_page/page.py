@@ -1,7 +1,7 @@
 """report.html: one file that needs neither network nor script."""
 
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -14,8 +14,7 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from padim.data.samples import Batch, ImageDataset
-from padim.data.tolerance import TolerantDataset
+from padim.data.samples import ImageDataset
 from padim.evaluation import METRICS, Tested
 from padim.kinds import Kind
 from padim.method import Method
@@ -24,7 +23,7 @@ from padim.report.cell import at
 from padim.run_page import headline
 from padim.run_page.cases import explain, worst
 from padim.run_page.charts import curve_charts, distance_chart, score_chart
-from padim.run_page.distances import TAILS, read_distances, spread
+from padim.run_page.distances import TAILS, read_distances
 from padim.run_page.machine import machine, versions
 from padim.run_page.pictures import data_uri
 from padim.writing import replace
@@ -43,6 +42,7 @@ class Run:
         module: fitted; its own configuration is another where another command fitted it.
         test_set: what was tested.
         held_out: normal images that were neither fitted nor tested; None where they are not at hand.
+        skipped: images that cannot be read, as the fit and the test found.
         batch_size: images at once.
         device: that the test ran on.
         tested: what the test gave.
@@ -55,6 +55,7 @@ class Run:
     module: Method
     test_set: ImageDataset
     held_out: ImageDataset | None
+    skipped: Collection[Path]
     batch_size: int
     device: torch.device
     tested: Tested
@@ -148,7 +149,9 @@ def _distances(run: Run) -> dict[str, Any]:
     dataset, source = run.test_set, "normal test images"
     indices = [index for index, label in sorted(run.labels.items()) if label == NORMAL]
     if not indices and run.held_out is not None:
-        dataset, indices, source = run.held_out, _readable(run.held_out), "held-out normal images"
+        samples = enumerate(run.held_out.samples)
+        indices = [index for index, sample in samples if sample.path not in run.skipped]
+        dataset, source = run.held_out, "held-out normal images"
     read = read_distances(run.module, dataset, indices, run.batch_size)
     return {
         "readings": {name: (one, distance_chart(one)) for name, one in read.items() if one},
@@ -158,12 +161,6 @@ def _distances(run: Run) -> dict[str, Any]:
         "normal_at_hand": bool(indices),
         "views": at(run.module.config, "augmentation.repeats", 1),
     }
-
-
-def _readable(dataset: ImageDataset) -> list[int]:
-    """Of the images that would be read: with dataset.on_error=skip the calibration has left out the others."""
-    tolerant = TolerantDataset(dataset, "train")
-    return [index for index in spread(range(len(dataset))) if isinstance(tolerant[index], Batch)]
 
 
 def _origin(run: Run) -> dict[str, Any]:

@@ -109,14 +109,16 @@ def test_with_another_image_of_a_name_it_starts_anew(
 
 
 @pytest.mark.slow
-def test_a_run_that_ends_in_its_test_goes_on_and_counts_all_its_time(
-    root: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("step", ["save_checkpoint", "test"])
+def test_with_all_images_counted_it_still_finalises_and_counts_all_its_time(
+    step: str, root: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Lightning calls no hook where there is no batch."""
     overrides = [f"output_dir={tmp_path}", f"dataset.root={root}", *SLOWLY]
-    with monkeypatch.context() as in_the_test:
-        in_the_test.setattr(Trainer, "test", interrupted)
+    with monkeypatch.context() as at_the_end:
+        at_the_end.setattr(Trainer, step, interrupted)
         with pytest.raises(SystemExit, match="130"):
-            run(in_the_test, train.main, *overrides)
+            run(at_the_end, train.main, *overrides)
     saved = torch.load(tmp_path / "progress" / "0.ckpt", weights_only=True)
     assert len(saved["images"]) == IMAGES
     torch.save(saved | {"seconds": 1000.0}, tmp_path / "progress" / "0.ckpt")
@@ -125,21 +127,6 @@ def test_a_run_that_ends_in_its_test_goes_on_and_counts_all_its_time(
     assert json.loads((tmp_path / "metrics.json").read_text())["fit_seconds"] > 1000
     assert same_bits(tmp_path, whole)
     assert not (tmp_path / "progress").exists()
-
-
-@pytest.mark.slow
-def test_with_all_images_counted_it_still_finalises(
-    root: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Lightning calls no hook where there is no batch."""
-    overrides = [f"output_dir={tmp_path}", f"dataset.root={root}", *SLOWLY]
-    with monkeypatch.context() as at_the_end:
-        at_the_end.setattr(Trainer, "save_checkpoint", interrupted)
-        with pytest.raises(SystemExit, match="130"):
-            run(at_the_end, train.main, *overrides)
-    assert images_in(tmp_path / "progress" / "0.ckpt") == IMAGES
-    run(monkeypatch, train.main, *overrides)
-    assert same_bits(tmp_path, whole)
 
 
 def test_impossible_intervals(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
